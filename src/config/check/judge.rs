@@ -1,0 +1,32 @@
+//! Walks a configuration table by table and collects every problem. Pure: it reads no file and binds nothing.
+
+use crate::config::{Config, Environment, problem::Problem, provenance::Provenance};
+
+use super::{auth, bench::Bench, carriage, listening, pages};
+
+/// Every rule, for every table.
+pub fn judge(config: &Config, provenance: &Provenance, problems: &mut Vec<Problem>) {
+    let is_production = config.environment == Environment::Production;
+    let mut bench = Bench::new(provenance, problems, is_production);
+    listening::listen(config, &mut bench);
+    listening::tls(&config.tls, &mut bench);
+    listening::seal(&config.seal, &mut bench);
+    listening::admin(config, &mut bench);
+    listening::log(&config.log, &mut bench);
+    carriage::upstreams(config, &mut bench);
+    carriage::routes(config, &mut bench);
+    for (index, route) in config.route.iter().enumerate() {
+        let table = |name: &str| format!("route.{index}.{name}");
+        pages::origin(&table("origin"), &route.origin, &mut bench);
+        auth::auth(&table("auth"), &route.auth, &mut bench);
+        carriage::limit(&table("limit"), &route.limit, &mut bench);
+        carriage::socketio(&table("socketio"), &route.socketio, &mut bench);
+    }
+    // The top tables are what routes made of them; alone they are judged only when no route takes them up.
+    if config.route.is_empty() {
+        pages::origin("origin", &config.origin, &mut bench);
+        auth::auth("auth", &config.auth, &mut bench);
+        carriage::limit("limit", &config.limit, &mut bench);
+        carriage::socketio("socketio", &config.socketio, &mut bench);
+    }
+}

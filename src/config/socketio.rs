@@ -1,0 +1,70 @@
+//! `[socketio]`: what the gate assumes and allows of the Socket.IO protocol. `[seal]`: the keys of session ids.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Secret,
+    units::{Period, Size},
+};
+
+/// What is carried of Socket.IO.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SocketIo {
+    /// Transports clients may use: `polling`, `websocket`. The `upgrades` list told to clients follows. Legacy name:
+    /// `SOCKETIO_TRANSPORTS`.
+    pub transports: Vec<Transport>,
+    /// The app's ping interval, assumed until its first open packet tells. Legacy name: `SOCKETIO_PING_INTERVAL`.
+    pub ping_interval: Period,
+    /// The app's ping timeout, assumed until its first open packet tells. Legacy name: `SOCKETIO_PING_TIMEOUT`.
+    pub ping_timeout: Period,
+    /// How long the app may take to answer a handshake. Legacy name: `SOCKETIO_CONNECT_TIMEOUT`.
+    pub connect_timeout: Period,
+    /// Largest polling body and WebSocket message from a client. The open packet's `maxPayload` is lowered to it. Legacy
+    /// name: `SOCKETIO_MAX_HTTP_BUFFER_SIZE`.
+    pub max_payload: Size,
+    /// Fragments a WebSocket message may have.
+    pub fragments: usize,
+    /// Sessions whose client has gone without a word are forgotten after this long without a poll.
+    pub abandoned_after: Period,
+    /// On plain WebSocket routes the gate pings an idle client this often, and closes it when nothing comes back.
+    pub websocket_ping: Period,
+}
+
+/// A way Engine.IO travels.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    Polling,
+    Websocket,
+}
+
+impl Default for SocketIo {
+    fn default() -> Self {
+        Self {
+            transports: vec![Transport::Polling, Transport::Websocket],
+            ping_interval: Period::seconds(25),
+            ping_timeout: Period::seconds(20),
+            connect_timeout: Period::seconds(5),
+            max_payload: Size::bytes(1_000_000),
+            fragments: 128,
+            abandoned_after: Period::seconds(65),
+            websocket_ping: Period::seconds(30),
+        }
+    }
+}
+
+/// The keys that seal session ids. Every gate that serves the same clients needs the same keys.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Seal {
+    /// Keys of at least 32 bytes. The first seals, all are accepted: to rotate, put the new one first and drop the old
+    /// one when the longest session is over. None: a key is made at start, which suits a single gate; its sessions do
+    /// not survive a restart, and production refuses it.
+    pub keys: Vec<Secret>,
+    /// Files that hold one key each, after those of `keys`.
+    pub key_files: Vec<PathBuf>,
+}

@@ -1,0 +1,11 @@
+//! sockgate: a gate for real-time apps. It stands in front of Socket.IO and WebSocket servers, terminates TLS, decides
+//! which pages may connect, checks who asks, holds everyone to limits and carries the traffic to the right app server.
+//!
+//! The modules stand in the order of the stairs: each uses what is declared above it and never what is below
+//! (`tests/suite/architecture.rs` holds this). A request climbs them once: bytes (`net`), message (`http`), judgement
+//! (`policy`), direction (`upstream`), carriage (`relay`); `gate` tells that story, `app` keeps it alive, `admin`
+//! watches, `cli` is the door.
+
+#![forbid(unsafe_code)]
+
+pub mod config;

@@ -1,0 +1,337 @@
+//! The log on standard error: one line an event, as text or JSON, at levels that a reload may change. Whatever a client
+//! sent reaches a line escaped and cut, so that nobody forges lines or commands a terminal through the gate
+//! (RUSTSEC-2025-0055 is that mistake). Also which clients an operator follows closely (`log.debug_for`).
+
+use std::{
+    fmt::{self, Write as _},
+    io::{self, IsTerminal, Write as _},
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
+
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+    level_filters::LevelFilter,
+};
+use tracing_subscriber::{
+    Registry,
+    filter::Targets,
+    fmt::{
+        FmtContext, FormatEvent, FormatFields, MakeWriter,
+        format::Writer,
+        time::{FormatTime, SystemTime},
+    },
+    layer::SubscriberExt,
+    registry::LookupSpan,
+    reload,
+};
+
+use super::record::FOLLOWED;
+use crate::config::log::{Format, Log};
+
+/// Why `[log]` cannot be followed.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum LogError {
+    #[error(
+        "{0:?} is not a level; write off, error, warn, info, debug or trace, or levels by target: \"warn,sockgate::access=info\""
+    )]
+    Level(String),
+    #[error("{0:?} is not one of our targets, which begin with \"sockgate\"; what libraries write may hold tokens")]
+    Target(String),
+    #[error("{0:?} follows nobody; write \"address:192.0.2.7\", \"address:192.0.2.0/24\" or \"subject:ana\"")]
+    Follow(String),
+    #[error("the log is already set up")]
+    Twice,
+}
+
+/// Sets the log up for the whole process, once.
+pub fn init(config: &Log) -> Result<(), LogError> {
+    let (subscriber, control) = subscriber(config, io::stderr, io::stderr().is_terminal())?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Twice)?;
+    CONTROL.set(control).map_err(|_| LogError::Twice)
+}
+
+/// Takes new levels and new clients to follow. The format stays until the next start. Before `init` it only checks.
+pub fn change(config: &Log) -> Result<(), LogError> {
+    match CONTROL.get() {
+        Some(control) => control.change(config),
+        None => levels(&config.level).and(Followed::read(&config.debug_for)).map(drop),
+    }
+}
+
+/// Whether an operator wants to see everything this client does.
+pub fn follows(address: IpAddr, subject: Option<&str>) -> bool {
+    CONTROL.get().is_some_and(|control| control.followed.load().has(address, subject))
+}
+
+/// Nothing waits in a buffer of ours, but the stream may be anything.
+pub fn flush() {
+    let _ = io::stderr().flush();
+}
+
+/// The log as a value, for `init` and for tests.
+pub fn subscriber<W>(
+    config: &Log,
+    writer: W,
+    colours: bool,
+) -> Result<(impl Subscriber + Send + Sync + use<W>, Control), LogError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let (levels, handle) = reload::Layer::new(levels(&config.level)?);
+    let followed = Arc::new(ArcSwap::from_pointee(Followed::read(&config.debug_for)?));
+    let lines = tracing_subscriber::fmt::layer()
+        .event_format(Line { format: config.format, colours: colours && config.format == Format::Text })
+        .with_writer(writer)
+        // Its complaint about a closed standard error would go to standard error, and panic there.
+        .log_internal_errors(false);
+    let subscriber = tracing_subscriber::registry().with(levels).with(lines);
+    Ok((subscriber, Control { levels: handle, followed }))
+}
+
+/// The levers of a running log.
+#[derive(Clone)]
+pub struct Control {
+    levels: reload::Handle<Targets, Registry>,
+    followed: Arc<ArcSwap<Followed>>,
+}
+
+impl Control {
+    /// All of it or, with an error, nothing.
+    pub fn change(&self, config: &Log) -> Result<(), LogError> {
+        let levels = levels(&config.level)?;
+        self.followed.store(Arc::new(Followed::read(&config.debug_for)?));
+        // Fails only when the subscriber is gone, and then there is no log to change.
+        let _ = self.levels.reload(levels);
+        Ok(())
+    }
+}
+
+/// `info` or `warn,sockgate::access=info`. Libraries stay at `warn` whatever is asked: at `debug` h2 writes headers, and with them tokens.
+pub fn levels(text: &str) -> Result<Targets, LogError> {
+    let mut targets = Targets::new().with_default(LevelFilter::WARN).with_target(FOLLOWED, LevelFilter::INFO);
+    for item in text.split(',').map(str::trim) {
+        let (target, level) = match item.split_once('=') {
+            Some((target, level)) => (target.trim(), level.trim()),
+            None => (OURS, item),
+        };
+        let is_ours = target.strip_prefix(OURS).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+        if !is_ours {
+            return Err(LogError::Target(target.into()));
+        }
+        targets = targets.with_target(target, level_of(level).ok_or_else(|| LogError::Level(level.into()))?);
+    }
+    Ok(targets)
+}
+
+/// By name only: `LevelFilter` would read `3` too, and nothing as `error`.
+fn level_of(name: &str) -> Option<LevelFilter> {
+    Some(match name.to_ascii_lowercase().as_str() {
+        "off" => LevelFilter::OFF,
+        "error" => LevelFilter::ERROR,
+        "warn" => LevelFilter::WARN,
+        "info" => LevelFilter::INFO,
+        "debug" => LevelFilter::DEBUG,
+        "trace" => LevelFilter::TRACE,
+        _ => return None,
+    })
+}
+
+/// Clients whose every step is written down.
+#[derive(Debug, Default)]
+pub struct Followed {
+    networks: Vec<IpNet>,
+    subjects: Vec<String>,
+}
+
+impl Followed {
+    pub fn read(wishes: &[String]) -> Result<Self, LogError> {
+        let mut followed = Self::default();
+        for wish in wishes {
+            let unreadable = || LogError::Follow(wish.clone());
+            match wish.split_once(':').ok_or_else(unreadable)? {
+                ("address", network) => {
+                    let one = network.parse().map(IpAddr::into);
+                    followed.networks.push(one.or_else(|_| network.parse()).map_err(|_| unreadable())?);
+                }
+                ("subject", subject) if !subject.is_empty() => followed.subjects.push(subject.into()),
+                _ => return Err(unreadable()),
+            }
+        }
+        Ok(followed)
+    }
+
+    pub fn has(&self, address: IpAddr, subject: Option<&str>) -> bool {
+        self.networks.iter().any(|network| network.contains(&address.to_canonical()))
+            || subject.is_some_and(|subject| self.subjects.iter().any(|followed| followed == subject))
+    }
+}
+
+/// How an event becomes a line.
+struct Line {
+    format: Format,
+    colours: bool,
+}
+
+impl<S, N> FormatEvent<S, N> for Line
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let metadata = event.metadata();
+        let mut fields = Fields { format: self.format, message: String::new(), rest: String::new() };
+        event.record(&mut fields);
+        match self.format {
+            Format::Text => {
+                SystemTime.format_time(&mut out)?;
+                write_level(&mut out, *metadata.level(), self.colours)?;
+                write!(out, "{} {}{}", metadata.target(), fields.message, fields.rest)?;
+            }
+            Format::Json => {
+                out.write_str(r#"{"timestamp":""#)?;
+                SystemTime.format_time(&mut out)?;
+                let (level, target) = (metadata.level(), metadata.target());
+                write!(out, r#"","level":"{level}","target":"{target}","message":"{}"{}}}"#, fields.message, fields.rest)?;
+            }
+        }
+        out.write_char('\n')
+    }
+}
+
+fn write_level(out: &mut Writer<'_>, level: Level, colours: bool) -> fmt::Result {
+    if !colours {
+        return write!(out, " {level:>5} ");
+    }
+    let colour = match level {
+        Level::ERROR => 31,
+        Level::WARN => 33,
+        Level::INFO => 32,
+        Level::DEBUG => 34,
+        Level::TRACE => 35,
+    };
+    write!(out, " \x1b[{colour}m{level:>5}\x1b[0m ")
+}
+
+/// An event's fields, written as they are visited.
+struct Fields {
+    format: Format,
+    message: String,
+    rest: String,
+}
+
+impl Fields {
+    /// A number or a truth, which needs no escaping.
+    fn bare(&mut self, field: &Field, value: impl fmt::Display) {
+        // Writing into a String does not fail, here and below.
+        let _ = match self.format {
+            Format::Text => write!(self.rest, " {}={value}", field.name()),
+            Format::Json => write!(self.rest, r#","{}":{value}"#, field.name()),
+        };
+    }
+
+    fn text(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        // A message stands alone; a value may stand in quotes.
+        let escapes_quotes = self.format == Format::Json || field.name() != "message";
+        let mut clean = Clean { text: String::new(), has_more: false, format: self.format, escapes_quotes };
+        // Ends with an error once it has enough.
+        let _ = clean.write_fmt(value);
+        if clean.has_more {
+            clean.text.push('…');
+        }
+        let _ = match (field.name(), self.format) {
+            ("message", _) => {
+                self.message = clean.text;
+                Ok(())
+            }
+            (name, Format::Text) if is_one_word(&clean.text) => write!(self.rest, " {name}={}", clean.text),
+            (name, Format::Text) => write!(self.rest, " {name}=\"{}\"", clean.text),
+            (name, Format::Json) => write!(self.rest, r#","{name}":"{}""#, clean.text),
+        };
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.text(field, format_args!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.text(field, format_args!("{value}"));
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.text(field, format_args!("{value}"));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.bare(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.bare(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.bare(field, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        if value.is_finite() {
+            self.bare(field, value);
+        } else {
+            // JSON has no such numbers.
+            self.text(field, format_args!("{value}"));
+        }
+    }
+}
+
+/// A value on its way into a line: escaped, and cut where it becomes long.
+struct Clean {
+    text: String,
+    has_more: bool,
+    format: Format,
+    escapes_quotes: bool,
+}
+
+impl fmt::Write for Clean {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        for letter in piece.chars() {
+            if self.text.len() >= LONGEST_VALUE {
+                self.has_more = true;
+                return Err(fmt::Error);
+            }
+            match letter {
+                '"' | '\\' if self.escapes_quotes => self.text.extend(['\\', letter]),
+                _ if is_printable(letter) => self.text.push(letter),
+                _ if self.format == Format::Text => self.text.extend(letter.escape_default()),
+                _ => {
+                    for unit in letter.encode_utf16(&mut [0; 2]) {
+                        let _ = write!(self.text, "\\u{unit:04x}");
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Neither a control character of any kind nor one that turns the direction of writing or hides.
+fn is_printable(letter: char) -> bool {
+    matches!(letter, '\'' | '"' | '\\') || letter.escape_debug().next() != Some('\\')
+}
+
+/// A text that needs no quotes: it cannot be taken for another field, nor for the end of its own.
+fn is_one_word(text: &str) -> bool {
+    !text.is_empty() && !text.contains([' ', '=', '"', '\\'])
+}
+
+/// The targets that are ours.
+const OURS: &str = "sockgate";
+/// Bytes of one value. A client chooses most of what is logged; this is what one line of it may cost.
+const LONGEST_VALUE: usize = 256;
+
+static CONTROL: OnceLock<Control> = OnceLock::new();

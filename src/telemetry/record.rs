@@ -1,0 +1,119 @@
+//! The one record a request or a session leaves behind: who, where, what was decided and why. Never a token, a query, a
+//! session id or a payload.
+
+use std::{net::IpAddr, time::Duration};
+
+use tracing::{Level, event};
+
+/// The target of records.
+pub const ACCESS: &str = "sockgate::access";
+/// The target of refusals that may be an attack.
+pub const SECURITY: &str = "sockgate::security";
+
+/// The target of everything a followed client does; it is written whatever the level is.
+pub const FOLLOWED: &str = "sockgate::followed";
+
+/// What is known of a request at its end.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    pub id: String,
+    pub address: Option<IpAddr>,
+    pub method: String,
+    /// The path of the route, or of the request where no route took it.
+    pub path: String,
+    /// What was asked: `open`, `poll`, `post`, `upgrade`, `websocket`, `http`, `preflight`, `none`.
+    pub kind: &'static str,
+    pub origin: String,
+    pub subject: String,
+    pub member: String,
+    pub status: u16,
+    /// The refusal's stable name.
+    pub refusal: Option<&'static str>,
+    /// What an operator should know of the reason, and how to mend it.
+    pub detail: Option<String>,
+    pub suspicious: bool,
+    pub lasted: Duration,
+}
+
+/// What is known of a session at its end.
+#[derive(Clone, Debug)]
+pub struct SessionEnd<'a> {
+    pub address: IpAddr,
+    pub subject: Option<&'a str>,
+    /// The route it was on, and the member it lived on.
+    pub path: &'a str,
+    pub member: &'a str,
+    pub transport: &'static str,
+    pub reason: &'static str,
+    /// The close code a WebSocket client got.
+    pub code: Option<u16>,
+    pub lasted: Duration,
+    pub messages_in: u64,
+    pub messages_out: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+}
+
+/// Whether a request's record would be written: where it would not, it need not be put together.
+pub fn is_wanted() -> bool {
+    tracing::enabled!(target: ACCESS, Level::INFO) || tracing::enabled!(target: SECURITY, Level::WARN)
+}
+
+/// Polls and POSTs of healthy sessions are `debug`: a busy gate has thousands a second, and their session leaves a record
+/// of its own. Everything else is `info`, and so is all that a followed client does (`log.debug_for`); a refusal that may be
+/// an attack is repeated for the security log.
+pub fn request(record: &Request, is_followed: bool) {
+    macro_rules! write_at {
+        ($target:expr, $level:expr) => {
+            event!(
+                target: $target,
+                $level,
+                id = record.id,
+                address = record.address.map(tracing::field::display),
+                method = record.method,
+                path = record.path,
+                kind = record.kind,
+                origin = record.origin,
+                subject = record.subject,
+                member = record.member,
+                status = record.status,
+                refusal = record.refusal,
+                detail = record.detail,
+                ms = record.lasted.as_millis() as u64,
+                "request"
+            )
+        };
+    }
+    let is_routine = record.refusal.is_none() && matches!(record.kind, "poll" | "post");
+    if is_followed {
+        write_at!(FOLLOWED, Level::INFO);
+    } else if is_routine {
+        write_at!(ACCESS, Level::DEBUG);
+    } else {
+        write_at!(ACCESS, Level::INFO);
+    }
+    if record.suspicious {
+        write_at!(SECURITY, Level::WARN);
+    }
+}
+
+/// One line for a session's whole life.
+pub fn session(end: &SessionEnd<'_>) {
+    event!(
+        target: ACCESS,
+        Level::INFO,
+        address = %end.address,
+        subject = end.subject,
+        path = end.path,
+        member = end.member,
+        transport = end.transport,
+        reason = end.reason,
+        code = end.code,
+        ms = end.lasted.as_millis() as u64,
+        messages_in = end.messages_in,
+        messages_out = end.messages_out,
+        bytes_in = end.bytes_in,
+        bytes_out = end.bytes_out,
+        "session ended"
+    );
+}

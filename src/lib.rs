@@ -11,3 +11,4 @@
 pub mod config;
 pub mod codec;
 pub mod telemetry;
+pub mod net;

@@ -1,0 +1,21 @@
+//! Who is at the other end of a client connection, as far as the connection itself can tell. Headers may say more:
+//! `http/forwarded` decides whether they are believed.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// The other end of one client connection.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Peer {
+    /// Its address: of the PROXY header where one was believed, else of the socket.
+    pub address: IpAddr,
+    /// Its port, from the same place.
+    pub port: u16,
+    /// Where it reached us.
+    pub local: SocketAddr,
+    /// Whether the connection is TLS, ended here.
+    pub secure: bool,
+    /// Whether HTTP/2 was agreed on.
+    pub http2: bool,
+    /// The server name the client asked for (SNI).
+    pub server_name: Option<String>,
+}

@@ -12,3 +12,4 @@ pub mod config;
 pub mod codec;
 pub mod telemetry;
 pub mod net;
+pub mod http;

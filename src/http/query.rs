@@ -1,0 +1,118 @@
+//! A request's query, as raw text: what is judged here is forwarded byte for byte, in order, unless it is cut out or replaced
+//! on purpose. Names are compared decoded, because servers decode them, so a parameter cannot hide behind an encoding; which of
+//! two equal parameters a server believes differs from server to server, so `one` refuses to choose.
+
+use std::{borrow::Cow, fmt};
+
+/// The text behind `?`, without it. No `?` and an empty query are the same.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Query(String);
+
+impl Query {
+    pub fn new(raw: impl Into<String>) -> Self {
+        Self(raw.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Names and values as written. A parameter without `=` has an empty value; parameters of no text at all are skipped.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pieces().filter(|piece| !piece.is_empty()).map(split)
+    }
+
+    /// The decoded value of a parameter that may be given once.
+    pub fn one(&self, name: &str) -> Result<Option<Cow<'_, str>>, Duplicate> {
+        let mut found = self.pieces().filter(|piece| is_named(piece, name));
+        let first = found.next();
+        if found.next().is_some() {
+            return Err(Duplicate);
+        }
+        Ok(first.map(|piece| decode(piece).1))
+    }
+
+    /// Whether a server could find a parameter of this name, in whatever spelling: encoded, or behind a `;`, which some
+    /// servers take for `&`.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.split(['&', ';']).any(|piece| is_named(piece, name))
+    }
+
+    /// Whether a parameter of this name is written in another way than plainly.
+    pub fn has_disguised(&self, name: &str) -> bool {
+        let plain = self.pieces().filter(|piece| split(piece).0 == name).count();
+        let any = self.0.split(['&', ';']).filter(|piece| is_named(piece, name)).count();
+        plain != any
+    }
+
+    /// The same query without these parameters, in whatever spelling. A token is cut with it before the query is forwarded.
+    #[must_use]
+    pub fn without(&self, names: &[&str]) -> Self {
+        let mut kept = self.clone();
+        for name in names {
+            // A `;` inside a parameter that stays must not keep a token for servers that split there, so such a
+            // parameter goes whole.
+            let pieces: Vec<&str> = kept.pieces().filter(|piece| !piece.split(';').any(|part| is_named(part, name))).collect();
+            kept = Self(pieces.join("&"));
+        }
+        kept
+    }
+
+    /// The same query with another value for a parameter, encoded where it must be. Without that parameter nothing changes.
+    #[must_use]
+    pub fn replace(&self, name: &str, value: &str) -> Self {
+        let pieces: Vec<Cow<'_, str>> = self
+            .pieces()
+            .map(|piece| match is_named(piece, name) {
+                true => Cow::Owned(format!("{name}={}", encode(value))),
+                false => Cow::Borrowed(piece),
+            })
+            .collect();
+        Self(pieces.join("&"))
+    }
+
+    fn pieces(&self) -> std::str::Split<'_, char> {
+        self.0.split('&')
+    }
+}
+
+impl fmt::Display for Query {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// A parameter is there more than once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a query parameter is given more than once")]
+pub struct Duplicate;
+
+fn split(piece: &str) -> (&str, &str) {
+    piece.split_once('=').unwrap_or((piece, ""))
+}
+
+fn is_named(piece: &str, name: &str) -> bool {
+    let raw = split(piece).0;
+    // Decoding is only needed where something is encoded.
+    raw == name || (raw.contains(['%', '+']) && decode(piece).0 == name)
+}
+
+fn decode(piece: &str) -> (Cow<'_, str>, Cow<'_, str>) {
+    form_urlencoded::parse(piece.as_bytes()).next().unwrap_or_default()
+}
+
+/// Everything but unreserved characters (RFC 3986 section 2.3) is percent-encoded.
+fn encode(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(char::from(byte)),
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
+}

@@ -1,0 +1,333 @@
+//! Serves one connection as HTTP/1.1 or HTTP/2, as ALPN chose, and owns every deadline of it: the first byte, the head,
+//! idling between requests, a client that does not read. hyper frames well and times nothing that is not asked for, so
+//! its own timers stay off (but for the HTTP/2 ping) and `net/clock` rules.
+
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body::{Frame, SizeHint};
+use hyper::{
+    body::Incoming,
+    rt::Executor,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::AsyncWriteExt,
+    time::{sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::body::{self, Body, BodyError};
+use crate::{
+    config::listen::Listen,
+    net::{
+        Stream, Timed,
+        clock::{Clock, Deadline, Open, Patience},
+    },
+    telemetry::Metrics,
+};
+
+/// The exact type hyper carries: what an upgraded HTTP/1.1 connection gives back.
+pub type Carrier = TokioIo<Timed>;
+
+/// What a connection may be and how long things may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    pub patience: Patience,
+    pub head_size: usize,
+    pub head_count: usize,
+    pub http2_websocket: bool,
+}
+
+impl Shape {
+    pub fn new(listen: &Listen) -> Self {
+        let patience = Patience {
+            first_byte: listen.first_byte_deadline.0,
+            head: listen.head_deadline.0,
+            keep_alive: listen.keep_alive.0,
+            write: listen.write_deadline.0,
+        };
+        Self {
+            patience,
+            head_size: listen.head_size.to_usize(),
+            head_count: listen.head_count,
+            http2_websocket: listen.http2_websocket,
+        }
+    }
+}
+
+/// Serves until the connection ends, a deadline cuts it, or `finish` lets it go after its last answer. A panic in `answer`
+/// or in a body it returned ends this connection (with HTTP/2 its stream) and nothing else.
+pub async fn connection<A, F>(
+    stream: Stream,
+    http2: bool,
+    shape: Shape,
+    finish: CancellationToken,
+    metrics: Arc<Metrics>,
+    answer: A,
+) where
+    A: Fn(Request<Incoming>) -> F + Clone + Send + Unpin + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let clock = Arc::new(Clock::new(http2, Instant::now()));
+    let io = TokioIo::new(Timed::new(stream, clock.clone()));
+    let run = Run { clock: clock.clone(), patience: shape.patience, finish };
+    let end = match http2 {
+        true => serve_http2(io, shape, &run, &metrics, answer).await,
+        false => serve_http1(io, shape, &run, answer).await,
+    };
+    count(&metrics, end);
+}
+
+/// What watching a connection takes.
+struct Run {
+    clock: Arc<Clock>,
+    patience: Patience,
+    finish: CancellationToken,
+}
+
+/// How a connection ended.
+enum End {
+    Closed(hyper::Result<()>),
+    Cut(Deadline),
+    Panicked,
+}
+
+async fn serve_http1<A, F>(io: Carrier, shape: Shape, run: &Run, answer: A) -> End
+where
+    A: Fn(Request<Incoming>) -> F + Send + Unpin + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let clock = run.clock.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let open = clock.open(Instant::now());
+        let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+        let answer = answer(request);
+        async move {
+            let mut answer = answer.await.map(|inner| Answered { inner, open: Some(open) });
+            if is_chunked {
+                // Whoever stands in front may frame the request otherwise than we do; what they think comes next on this
+                // connection is not to be believed (RFC 9112 section 6.3).
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let mut connection = http1::Builder::new()
+        .half_close(false)
+        .keep_alive(true)
+        .header_read_timeout(None)
+        .max_header_size(shape.head_size)
+        .max_headers(shape.head_count)
+        .max_buf_size(shape.head_size.max(BUFFER))
+        .serve_connection(io, service)
+        .with_upgrades();
+    let end = drive(&mut connection, |connection| connection.graceful_shutdown(), run).await;
+    if matches!(end, End::Cut(Deadline::Head)) {
+        say_timeout(connection.into_parts().map(|parts| parts.io)).await;
+    }
+    end
+}
+
+async fn serve_http2<A, F>(io: Carrier, shape: Shape, run: &Run, metrics: &Arc<Metrics>, answer: A) -> End
+where
+    A: Fn(Request<Incoming>) -> F + Send + Unpin + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let service = service_fn(move |request: Request<Incoming>| {
+        // HTTP/1.1 counts them while reading.
+        let too_many = request.headers().len() > shape.head_count;
+        let answer = (!too_many).then(|| answer(request));
+        async move {
+            Ok::<_, Infallible>(match answer {
+                Some(answer) => answer.await,
+                None => refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+            })
+        }
+    });
+    let streams = Streams { clock: run.clock.clone(), metrics: metrics.clone() };
+    let mut builder = http2::Builder::new(streams);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_header_list_size(u32::try_from(shape.head_size).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .max_local_error_reset_streams(LOCAL_RESETS)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_PATIENCE);
+    if shape.http2_websocket {
+        builder.enable_connect_protocol();
+    }
+    let mut connection = builder.serve_connection(io, service);
+    drive(&mut connection, |connection| connection.graceful_shutdown(), run).await
+}
+
+/// Polls a connection to its end and looks at its clock whenever something has happened to it. One timer: it is set
+/// sooner at once, and later only when it fires, so that a busy connection hardly touches it.
+async fn drive<C>(connection: &mut C, leave: fn(Pin<&mut C>), run: &Run) -> End
+where
+    C: Future<Output = hyper::Result<()>> + Unpin,
+{
+    let next = |now: Instant| run.clock.due(&run.patience).map_or(now + run.patience.keep_alive, |(due, _)| due);
+    let mut timer = pin!(sleep_until(next(Instant::now()).into()));
+    let mut finish = pin!(run.finish.cancelled());
+    let mut is_leaving = false;
+    poll_fn(|task| {
+        if !is_leaving && finish.as_mut().poll(task).is_ready() {
+            is_leaving = true;
+            leave(Pin::new(connection));
+        }
+        match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut *connection).poll(task))) {
+            Ok(Poll::Ready(end)) => return Poll::Ready(End::Closed(end)),
+            Ok(Poll::Pending) => {}
+            Err(_) => return Poll::Ready(End::Panicked),
+        }
+        if let Some((due, _)) = run.clock.due(&run.patience)
+            && timer.deadline() > due.into()
+        {
+            timer.as_mut().reset(due.into());
+        }
+        loop {
+            ready!(timer.as_mut().poll(task));
+            let now = Instant::now();
+            match run.clock.due(&run.patience) {
+                Some((due, deadline)) if due <= now => {
+                    if deadline == Deadline::Write {
+                        run.clock.cut();
+                    }
+                    return Poll::Ready(End::Cut(deadline));
+                }
+                // A millisecond more than needed, for clocks count whole ones.
+                _ => timer.as_mut().reset((next(now) + Duration::from_millis(1)).into()),
+            }
+        }
+    })
+    .await
+}
+
+/// A client that began a request and did not go on may be slow and honest: it is told.
+async fn say_timeout(io: Option<Carrier>) {
+    let Some(io) = io else { return };
+    let mut stream = io.into_inner().into_untimed();
+    let farewell = async {
+        stream.write_all(REQUEST_TIMEOUT).await?;
+        stream.shutdown().await
+    };
+    // It was short enough for the socket's buffer, or the client does not read either.
+    let _ = timeout(FAREWELL, farewell).await;
+}
+
+fn refuse(status: StatusCode) -> Response<Body> {
+    let mut refusal = Response::new(body::empty());
+    *refusal.status_mut() = status;
+    refusal
+}
+
+fn count(metrics: &Metrics, end: End) {
+    match end {
+        End::Closed(Err(error)) if error.is_parse() => {
+            tracing::debug!(%error, "not HTTP; its connection is closed");
+            metrics.turned_away.get_or_create_owned(&[("cause", "malformed")]).inc();
+        }
+        End::Closed(Err(error)) => tracing::debug!(%error, "a connection broke"),
+        End::Closed(Ok(())) => {}
+        End::Cut(deadline) => {
+            metrics.deadlines.get_or_create_owned(&[("deadline", deadline.name())]).inc();
+        }
+        End::Panicked => panicked(metrics),
+    }
+}
+
+fn panicked(metrics: &Metrics) {
+    metrics.panics.inc();
+    tracing::error!("a request ended in a panic; its connection is closed");
+}
+
+/// Where HTTP/2 spawns its streams: a task of its own for each request, later for each WebSocket. While one runs the
+/// connection does not idle.
+#[derive(Clone)]
+struct Streams {
+    clock: Arc<Clock>,
+    metrics: Arc<Metrics>,
+}
+
+impl<F> Executor<F> for Streams
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        let open = self.clock.open(Instant::now());
+        let metrics = self.metrics.clone();
+        tokio::spawn(async move {
+            let mut stream = pin!(stream);
+            let caught = poll_fn(|task| match catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll(task))) {
+                Ok(poll) => poll.map(Ok),
+                Err(panic) => Poll::Ready(Err(panic)),
+            });
+            if caught.await.is_err() {
+                panicked(&metrics);
+            }
+            drop(open);
+        });
+    }
+}
+
+/// An answer's body; the request counts as open until it is out.
+struct Answered {
+    inner: Body,
+    open: Option<Open>,
+}
+
+impl http_body::Body for Answered {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(task));
+        if frame.is_none() {
+            self.open = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// What hyper may buffer of an HTTP/1.1 connection in each direction.
+const BUFFER: usize = 32 * 1024;
+/// A browser opens some; a WebSocket within HTTP/2 is one too.
+const STREAMS: u32 = 64;
+/// What a client may send ahead of what is read: of a request body, and of all together.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+/// What is kept of an answer that a client does not read.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Streams that a client opened and reset before they were looked at (CVE-2023-44487), and streams that it made us reset
+/// (CVE-2025-8671), before the connection ends.
+const PENDING_RESETS: usize = 20;
+const LOCAL_RESETS: usize = 256;
+/// Finds clients that vanished, and those who never end a frame.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PING_PATIENCE: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const FAREWELL: Duration = Duration::from_secs(1);

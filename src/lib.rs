@@ -13,3 +13,4 @@ pub mod codec;
 pub mod telemetry;
 pub mod net;
 pub mod http;
+pub mod policy;

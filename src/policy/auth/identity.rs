@@ -1,0 +1,86 @@
+//! Who is asking: the evidence that a token was believed. It can only be made by the verifier, or by opening a seal that
+//! was made of such an identity. Cheap to clone: requests, sessions and records share it.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Who is asking.
+#[derive(Clone, PartialEq)]
+pub struct Identity(Arc<SealedIdentity>);
+
+/// What a sealed session id carries of an identity. Everything in it was judged when the seal was made.
+#[derive(Clone, Default, Deserialize, PartialEq, Serialize)]
+pub struct SealedIdentity {
+    /// None is nobody: `auth.when = "none"`.
+    pub subject: Option<String>,
+    pub roles: Vec<String>,
+    pub tenant: Option<String>,
+    /// The token's `exp`, in seconds since 1970, without leeway.
+    pub expires: Option<u64>,
+    /// Chosen claims by their configured path.
+    pub claims: Map<String, Value>,
+}
+
+impl Identity {
+    /// Of claims that passed every rule.
+    pub(super) fn verified(parts: Arc<SealedIdentity>) -> Self {
+        Self(parts)
+    }
+
+    /// Nobody. The verifier hands it out where nobody need be known.
+    pub(super) fn nobody() -> Self {
+        Self(Arc::default())
+    }
+
+    /// The identity in a seal that was opened with the gate's own key. Only for `relay/seal`: nobody else can know that the
+    /// parts were verified.
+    pub fn sealed(parts: SealedIdentity) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// What a seal keeps of it.
+    pub fn as_sealed(&self) -> &SealedIdentity {
+        &self.0
+    }
+
+    pub fn subject(&self) -> Option<&str> {
+        self.0.subject.as_deref()
+    }
+
+    pub fn is_anonymous(&self) -> bool {
+        self.0.subject.is_none()
+    }
+
+    pub fn roles(&self) -> &[String] {
+        &self.0.roles
+    }
+
+    pub fn tenant(&self) -> Option<&str> {
+        self.0.tenant.as_deref()
+    }
+
+    /// The token's `exp`, in seconds since 1970, without leeway.
+    pub fn expires(&self) -> Option<u64> {
+        self.0.expires
+    }
+
+    /// A chosen claim by its configured path.
+    pub fn claim(&self, path: &str) -> Option<&Value> {
+        self.0.claims.get(path)
+    }
+}
+
+/// Claims may be personal: they are not printed.
+impl fmt::Debug for SealedIdentity {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Identity").field("subject", &self.subject).field("expires", &self.expires).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}

@@ -1,0 +1,27 @@
+//! Who is asking: where the token is found, what makes it good, which keys signed it, and what the app is told. Time is
+//! an argument everywhere but in the task of `jwks`, which waits.
+
+mod announce;
+mod claims;
+mod identity;
+mod jwks;
+mod keys;
+mod problem;
+mod refusal;
+mod rules;
+mod strict;
+mod token;
+mod verifier;
+
+pub use announce::IdentityHeaders;
+pub use claims::{Claims, Header};
+pub use identity::{Identity, SealedIdentity};
+pub use jwks::{Jwks, JwksFailure, JwksStatus};
+pub use keys::KeyRing;
+pub use problem::AuthProblem;
+pub use refusal::TokenRefusal;
+pub use token::{Carrier, Found, Place, Places, TOKEN_SIZE, token_tag};
+pub use verifier::{Check, Explanation, Verifier};
+
+/// The strict JSON reader by itself, for whoever tries to break it.
+pub use strict::{StrictError, object as strict_object};

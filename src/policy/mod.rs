@@ -1,0 +1,9 @@
+//! May it pass: which page, whose token, how often. Each judge returns evidence or a reason; the reasons meet in
+//! `refusal`, the one place that knows what a client is told.
+
+pub mod auth;
+pub mod limit;
+pub mod origin;
+pub mod refusal;
+
+pub use refusal::{Refusal, Refused};

@@ -14,3 +14,4 @@ pub mod telemetry;
 pub mod net;
 pub mod http;
 pub mod policy;
+pub mod upstream;

@@ -1,0 +1,169 @@
+//! One request for one answer, over a kept connection or a fresh one; and fresh lines for WebSocket handshakes. Each worker
+//! owns one `Connections`.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use ::http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::time::timeout_at;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    http::Body,
+    net::dial::{DialError, Line},
+};
+
+use super::{
+    super::member::{Member, Outcome},
+    answer::{AnswerBody, Return},
+    keep::{Kept, ReuseKey},
+    wire::{self, Attempt, ExchangeError, Tally, Wire},
+};
+
+/// The connections of one worker to all members.
+#[derive(Debug, Default)]
+pub struct Connections {
+    kept: Arc<Kept>,
+    open: Arc<AtomicUsize>,
+}
+
+/// How one exchange is to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    pub reuse: ReuseKey,
+    /// When the head of the answer must be there, dialing included.
+    pub deadline: Instant,
+    pub silence: Silence,
+}
+
+/// Whether a member that connects but does not answer is to blame for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Silence {
+    /// Handshakes and plain requests: failures in a row eject the member.
+    Counts,
+    /// Requests inside a session: some apps never answer what they dislike, and a client that knows that must not be able
+    /// to eject a member and with it everybody else's sessions.
+    Excused,
+}
+
+impl Connections {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sends `request` to `member` and waits for the head of its answer. Sent again only when a kept connection turned out
+    /// to be dead before a byte was written. The URI goes out in origin form; without a Host header the member's own is
+    /// set. The member hears how it went. Dropping the future, or the answer's body before its end, closes the connection.
+    pub async fn exchange(
+        &self,
+        member: &Arc<Member>,
+        terms: Terms,
+        mut request: Request<Body>,
+    ) -> Result<Response<AnswerBody>, ExchangeError> {
+        wire::to_origin_form(&mut request, member);
+        let answered = timeout_at(terms.deadline.into(), self.carry(member, terms, request)).await;
+        let result = answered.unwrap_or(Err(ExchangeError::Timeout));
+        tell(member, &result, terms.silence);
+        result
+    }
+
+    /// A connection of one's own, for a WebSocket. The member hears about a failure.
+    pub async fn dial_fresh(&self, member: &Member, deadline: Instant) -> Result<Line, DialError> {
+        let line = wire::open(member, deadline).await;
+        if line.is_err() {
+            member.report(Outcome::Refused, Instant::now());
+        }
+        line
+    }
+
+    /// Closes what has idled too long. `tend` does it once a second.
+    pub fn sweep(&self, now: Instant) {
+        self.kept.sweep(now);
+    }
+
+    /// Sweeps until `stop`. One task a worker.
+    pub async fn tend(self: Arc<Self>, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(SWEEP);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            self.sweep(Instant::now());
+        }
+    }
+
+    /// Connections that exist, idle ones included.
+    pub fn open(&self) -> usize {
+        self.open.load(Relaxed)
+    }
+
+    /// Connections that wait for a request.
+    pub fn idle(&self) -> usize {
+        self.kept.count()
+    }
+
+    async fn carry(
+        &self,
+        member: &Arc<Member>,
+        terms: Terms,
+        mut request: Request<Body>,
+    ) -> Result<Response<AnswerBody>, ExchangeError> {
+        while let Some(mut wire) = self.kept.take(member, terms.reuse, Instant::now()) {
+            match wire::send(&mut wire, request).await? {
+                Attempt::Answered(answer) => return Ok(self.hand_out(answer, wire, member, terms.reuse)),
+                Attempt::Unsent(unsent) => request = unsent,
+            }
+        }
+        let line = wire::open(member, terms.deadline).await?;
+        let mut wire = wire::speak(line, Tally::new(&self.open)).await?;
+        match wire::send(&mut wire, request).await? {
+            Attempt::Answered(answer) => Ok(self.hand_out(answer, wire, member, terms.reuse)),
+            Attempt::Unsent(_) => Err(ExchangeError::Broken),
+        }
+    }
+
+    fn hand_out(&self, answer: Response<Incoming>, wire: Wire, member: &Arc<Member>, reuse: ReuseKey) -> Response<AnswerBody> {
+        let home = Return { kept: self.kept.clone(), member: member.clone(), reuse };
+        answer.map(|body| AnswerBody::new(body, wire, Some(home)))
+    }
+}
+
+/// One request on a line of its own, for probes: no connection is kept and nobody hears how it went.
+pub(in crate::upstream) async fn ask(
+    member: &Member,
+    mut request: Request<Body>,
+    deadline: Instant,
+) -> Result<Response<AnswerBody>, ExchangeError> {
+    wire::to_origin_form(&mut request, member);
+    let asked = async {
+        let line = wire::open(member, deadline).await?;
+        let mut wire = wire::speak(line, Tally::new(&Arc::default())).await?;
+        match wire::send(&mut wire, request).await? {
+            Attempt::Answered(answer) => Ok(answer.map(|body| AnswerBody::new(body, wire, None))),
+            Attempt::Unsent(_) => Err(ExchangeError::Broken),
+        }
+    };
+    timeout_at(deadline.into(), asked).await.unwrap_or(Err(ExchangeError::Timeout))
+}
+
+/// What the member hears, if anything: our client's fault is not the member's.
+fn tell<T>(member: &Member, result: &Result<T, ExchangeError>, silence: Silence) {
+    let outcome = match result {
+        Ok(_) => Outcome::Answered,
+        Err(ExchangeError::Dial(_)) => Outcome::Refused,
+        Err(ExchangeError::Timeout) => Outcome::Timeout,
+        Err(ExchangeError::Broken) => Outcome::Broken,
+        Err(ExchangeError::Garbage(_)) => Outcome::Garbage,
+        Err(ExchangeError::Request(_)) => return,
+    };
+    match (silence, outcome) {
+        (Silence::Excused, Outcome::Timeout | Outcome::Broken) => member.excuse(outcome),
+        (Silence::Counts | Silence::Excused, _) => member.report(outcome, Instant::now()),
+    }
+}
+
+/// Idle limits are a few seconds; being late by this much does no harm.
+const SWEEP: Duration = Duration::from_secs(1);

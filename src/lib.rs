@@ -15,3 +15,4 @@ pub mod net;
 pub mod http;
 pub mod policy;
 pub mod upstream;
+pub mod relay;

@@ -1,0 +1,188 @@
+//! What a request must bring to be carried: the proof of every judge, and where it goes. `gate/pipeline` collects it, `carry`
+//! takes it by value.
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    ledger::Ledger,
+    outgoing::Manners,
+    seal::{Note, Sealer, TokenMark},
+    session::{self, Held, Key, Opened, Session},
+};
+use crate::{
+    codec::frame::Limits,
+    config::{
+        route::Kind,
+        socketio::{SocketIo, Transport},
+    },
+    policy::{Refusal, Refused, auth::Identity, limit::Permit, origin::Grant},
+    telemetry::{Metrics, metrics::Carried},
+    upstream::{Lease, Member, Pool, connect::Connections},
+};
+
+/// The proofs of one request.
+pub struct Admission {
+    /// The page may ask.
+    pub grant: Grant,
+    /// Who asks; `None` where nobody needs to be known.
+    pub identity: Option<Identity>,
+    /// The token that proved it, as later requests of the session will be compared with.
+    pub token: Option<TokenMark>,
+    /// The address and the user may do this now.
+    pub permits: Vec<Permit>,
+    /// Where it goes.
+    pub seat: Seat,
+    /// What is asked of the member.
+    pub asked: Asked,
+    /// The client's address as it was judged.
+    pub address: IpAddr,
+}
+
+/// The member a request goes to.
+pub enum Seat {
+    /// Chosen for something new, and counted there.
+    New(Lease),
+    /// The one its session lives on.
+    Kept(Arc<Member>),
+}
+
+impl Seat {
+    pub fn member(&self) -> &Arc<Member> {
+        match self {
+            Self::New(lease) => lease.member(),
+            Self::Kept(member) => member,
+        }
+    }
+
+    /// The lease a session holds: its own, or one more on the member it was found on.
+    pub fn into_lease(self, venue: &Venue) -> Result<Lease, Refused> {
+        match self {
+            Self::New(lease) => Ok(lease),
+            Self::Kept(member) => venue
+                .pool
+                .lease_from(member.id(), Instant::now())
+                .map_err(|gone| Refused::because(Refusal::SessionUnknown, gone.to_string())),
+        }
+    }
+}
+
+/// What is to be carried.
+pub enum Asked {
+    /// A new Engine.IO session by polling.
+    Open,
+    /// A new Engine.IO session by WebSocket.
+    OpenWebSocket,
+    /// The next packets of a session.
+    Poll(Note),
+    /// Packets of a client.
+    Post(Note),
+    /// A polling session wants to go on as a WebSocket. `on_trust`: it brings no token of its own.
+    Upgrade { note: Note, on_trust: bool },
+    /// A WebSocket without Engine.IO.
+    WebSocket,
+    /// Anything else.
+    Http,
+}
+
+/// The route a request is carried on, with everything it decides: one per route and generation.
+pub struct Venue {
+    /// Its place in the configuration.
+    pub index: usize,
+    /// Its stable name inside session ids.
+    pub tag: u64,
+    pub kind: Kind,
+    pub path: String,
+    pub pool: Arc<Pool>,
+    pub sealer: Arc<Sealer>,
+    pub ledger: Arc<Ledger>,
+    pub metrics: Arc<Metrics>,
+    pub carried: Carried,
+    pub manners: Manners,
+    pub transports: Vec<Transport>,
+    /// The heartbeat assumed until an app tells its own.
+    pub heartbeat: SocketIo,
+    pub limits: Limits,
+    pub patience: Patience,
+    /// After `exp` a token is still good for this long; so is a session.
+    pub leeway: Duration,
+}
+
+/// The deadlines of carrying.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For the app's answer to a handshake.
+    pub handshake: Duration,
+    /// For the head of other answers.
+    pub answer: Duration,
+    /// For a client's whole body.
+    pub body: Duration,
+    /// For a client that does not read.
+    pub stall: Duration,
+    /// Between the gate's own pings on plain WebSocket routes.
+    pub ping: Duration,
+    /// For a polling client that says nothing.
+    pub abandoned: Duration,
+}
+
+/// Who opens a session, and how.
+pub struct Opener<'a> {
+    pub transport: session::Transport,
+    pub identity: Option<&'a Identity>,
+    pub address: IpAddr,
+    pub origin: Option<u64>,
+}
+
+/// What one worker lends to every request it serves.
+pub struct Bench {
+    /// Connections to members.
+    pub connections: Arc<Connections>,
+    /// Everything the worker must see to its end: connections and WebSockets.
+    pub tasks: TaskTracker,
+    /// The worker's last hour: what is still open is cut.
+    pub stop: CancellationToken,
+}
+
+impl Venue {
+    /// A session on this route, opened now by this identity.
+    pub fn session(&self, key: Key, by: Opener<'_>, held: Held) -> Session {
+        let opened = Opened {
+            key,
+            route: self.index,
+            path: self.path.clone(),
+            transport: by.transport,
+            subject: by.identity.and_then(Identity::subject).map(str::to_string),
+            address: by.address,
+            expires: self.end_of(by.identity),
+            origin: by.origin,
+            abandoned_after: self.patience.abandoned,
+            held,
+        };
+        Session::new(opened, Instant::now())
+    }
+
+    /// When an identity's sessions end.
+    pub fn end_of(&self, identity: Option<&Identity>) -> Option<SystemTime> {
+        let expires = identity?.expires()?;
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(expires))?.checked_add(self.leeway)
+    }
+
+    /// The app's heartbeat, as far as it is known: interval and timeout.
+    pub fn ping(&self) -> (Duration, Duration) {
+        self.pool.ping(&self.heartbeat)
+    }
+
+    /// Whether a session's identity is no longer good.
+    pub fn is_over(&self, note: &Note, now: SystemTime) -> bool {
+        self.end_of(note.identity.as_ref()).is_some_and(|at| at <= now)
+    }
+
+    pub fn allows(&self, transport: Transport) -> bool {
+        self.transports.contains(&transport)
+    }
+}

@@ -1,0 +1,52 @@
+//! A request on its way through the relay: what was read of it once, lent to every step that needs it.
+
+use std::{any::Any, sync::Arc, time::SystemTime};
+
+use http::request::Parts;
+use hyper::upgrade::OnUpgrade;
+
+use super::outgoing::Told;
+use crate::{
+    http::{
+        forwarded::{Client, Fresh},
+        head::Head,
+        upgrade,
+    },
+    net::Peer,
+    policy::auth::Identity,
+    upstream::Member,
+};
+
+/// A request without its body, and what was found out about its sender.
+pub struct Errand {
+    pub parts: Parts,
+    pub head: Head,
+    pub client: Client,
+    pub peer: Arc<Peer>,
+    /// Random bytes for the request id and its trace.
+    pub fresh: Fresh,
+    /// More of them, for a key and a mask.
+    pub random: [u8; 32],
+    /// The WebSocket handshake, where the request makes one.
+    pub handshake: Option<upgrade::Ask>,
+    /// Subprotocols that carried a token: not the app's business.
+    pub withheld_protocols: Vec<String>,
+    pub on_upgrade: Option<OnUpgrade>,
+    /// What the client's connection holds and a WebSocket goes on holding: its place among the connections.
+    pub pass: Arc<dyn Any + Send + Sync>,
+}
+
+impl Errand {
+    /// What the app is told of it.
+    pub fn told<'a>(&'a self, identity: Option<&'a Identity>, sid: Option<&'a str>, member: &'a Member) -> Told<'a> {
+        Told {
+            client: &self.client,
+            peer: &self.peer,
+            identity,
+            sid,
+            fresh: &self.fresh,
+            member_host: member.authority(),
+            now: SystemTime::now(),
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! One request, one answer: the plain exchange that polls, POSTs and HTTP routes share. Client bodies are bounded in size and
+//! time; answers stream; a client that goes away takes its request to the app with it.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{Method, Request, Response, header};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use prometheus_client::metrics::counter::Counter;
+use tokio::time::{Instant, Sleep};
+
+use super::{
+    admission::{Bench, Venue},
+    ledger::Ledger,
+    session::{Attendance, Reason},
+};
+use crate::{
+    codec::payload,
+    http::{Body, BodyError, body, headers},
+    policy::{Refusal, Refused},
+    upstream::{
+        Member,
+        connect::{ExchangeError, Silence, Terms},
+    },
+};
+
+/// Bodies up to this size are collected before the app hears of them, so that a slow client costs the app nothing.
+const COLLECTED: u64 = 64 * 1024;
+/// A longer body may take longer, at this pace.
+const BYTES_PER_SECOND: u64 = 1024;
+
+/// A client's body, ready to be sent on.
+pub struct Taken {
+    pub body: Body,
+    pub size: u64,
+    /// It ends its Engine.IO session.
+    pub is_closing: bool,
+}
+
+/// Reads a client's body, or makes it ready to stream. The app always gets a Content-Length: some servers ignore bodies
+/// without one and say 200 (python-engineio).
+pub async fn client_body(incoming: Incoming, largest: u64, patience: Duration) -> Result<Taken, Refused> {
+    let declared = HttpBody::size_hint(&incoming).exact();
+    if declared.is_some_and(|size| size > largest) {
+        return Err(Refusal::PayloadTooLarge.into());
+    }
+    match declared {
+        Some(size) if size > COLLECTED => {
+            let timer = Box::pin(tokio::time::sleep(patience));
+            let bounded = Bounded { inner: incoming, left: largest, read: 0, started: Instant::now(), patience, timer };
+            Ok(Taken { body: bounded.boxed_unsync(), size, is_closing: false })
+        }
+        Some(0) => Ok(Taken { body: body::empty(), size: 0, is_closing: false }),
+        _ => {
+            let bytes = collect(incoming, largest, patience).await?;
+            Ok(Taken { size: bytes.len() as u64, is_closing: payload::is_closing(&bytes), body: body::full(bytes) })
+        }
+    }
+}
+
+async fn collect(mut body: Incoming, largest: u64, patience: Duration) -> Result<Bytes, Refused> {
+    let mut collected = BytesMut::new();
+    let all = async {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| Refusal::BodyBroken)?;
+            // Trailers end here: Socket.IO has none.
+            let Ok(bytes) = frame.into_data() else { continue };
+            if collected.len() as u64 + bytes.len() as u64 > largest {
+                return Err(Refusal::PayloadTooLarge);
+            }
+            if collected.is_empty() && HttpBody::is_end_stream(&body) {
+                return Ok(bytes);
+            }
+            collected.extend_from_slice(&bytes);
+        }
+        Ok(collected.split().freeze())
+    };
+    match tokio::time::timeout(patience, all).await {
+        Ok(read) => read.map_err(Refused::from),
+        Err(_) => Err(Refusal::BodyTooSlow.into()),
+    }
+}
+
+/// A client's body that streams: never longer than allowed, never slower than a pace.
+struct Bounded {
+    inner: Incoming,
+    left: u64,
+    read: u64,
+    started: Instant,
+    patience: Duration,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl HttpBody for Bounded {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        loop {
+            if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
+                let Some(frame) = frame else { return Poll::Ready(None) };
+                let Ok(bytes) = frame.map_err(|_| BodyError::Client)?.into_data() else { continue };
+                let Some(left) = this.left.checked_sub(bytes.len() as u64) else {
+                    return Poll::Ready(Some(Err(BodyError::TooLarge)));
+                };
+                this.left = left;
+                this.read += bytes.len() as u64;
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            ready!(this.timer.as_mut().poll(cx));
+            let allowed = this.patience.max(Duration::from_secs(this.read / BYTES_PER_SECOND));
+            if this.started.elapsed() >= allowed {
+                return Poll::Ready(Some(Err(BodyError::TooSlow)));
+            }
+            let next = this.started + allowed;
+            this.timer.as_mut().reset(next);
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// Sends a request to a member and waits for the head of its answer.
+pub async fn send(
+    bench: &Bench,
+    venue: &Venue,
+    member: &Arc<Member>,
+    session: Option<u128>,
+    request: Request<Body>,
+    patience: Duration,
+) -> Result<Response<Body>, ExchangeError> {
+    let terms = Terms {
+        reuse: venue.pool.reuse_key(session),
+        deadline: std::time::Instant::now() + patience,
+        silence: if session.is_some() { Silence::Excused } else { Silence::Counts },
+    };
+    let is_poll = session.is_some() && request.method() == Method::GET;
+    let asked = Instant::now();
+    let answer = bench.connections.exchange(member, terms, request).await?;
+    if !is_poll {
+        venue.metrics.answer_seconds.observe(asked.elapsed().as_secs_f64());
+    }
+    Ok(clean(answer.map(BodyExt::boxed_unsync)))
+}
+
+/// What an answer may not bring to the client: this hop's own headers, and CORS, which is the gate's alone.
+fn clean(mut answer: Response<Body>) -> Response<Body> {
+    let length = answer.headers().get(header::CONTENT_LENGTH).cloned();
+    headers::drop_hop_by_hop(answer.headers_mut());
+    headers::drop_cors(answer.headers_mut());
+    if let Some(length) = length {
+        answer.headers_mut().insert(header::CONTENT_LENGTH, length);
+    }
+    answer.headers_mut().remove(header::ALT_SVC);
+    answer
+}
+
+/// What a failed exchange is called.
+pub fn refusal(error: &ExchangeError) -> Refused {
+    let refusal = match error {
+        ExchangeError::Dial(_) => Refusal::UpstreamUnavailable,
+        ExchangeError::Broken => Refusal::UpstreamFailed,
+        ExchangeError::Garbage(_) => Refusal::UpstreamInvalid,
+        ExchangeError::Timeout => Refusal::UpstreamTimeout,
+        ExchangeError::Request(BodyError::TooLarge) => Refusal::PayloadTooLarge,
+        ExchangeError::Request(BodyError::TooSlow) => Refusal::BodyTooSlow,
+        ExchangeError::Request(BodyError::Client | BodyError::Upstream | BodyError::Ended) => Refusal::BodyBroken,
+    };
+    Refused::because(refusal, error.to_string())
+}
+
+/// An answer's body on its way to the client: counts, and keeps the session attended until its end.
+pub struct Carried<B> {
+    inner: B,
+    session: Option<Attended>,
+}
+
+/// The session an answer belongs to, and where its bytes are counted.
+pub struct Attended {
+    pub attendance: Attendance,
+    pub ledger: Arc<Ledger>,
+    pub bytes: Counter,
+    /// The end of what has passed, as much as a separator and a close packet take.
+    pub tail: Tail,
+}
+
+/// The last two bytes of a body, and whether it has more.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tail {
+    last: [u8; 2],
+    length: u64,
+}
+
+impl Tail {
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes.iter().skip(bytes.len().saturating_sub(2)) {
+            self.last = [self.last[1], *byte];
+        }
+        self.length += bytes.len() as u64;
+    }
+
+    /// Whether the body that ends here ends with the close packet.
+    fn is_closing(self) -> bool {
+        match self.length {
+            0 => false,
+            1 => payload::is_closing(&self.last[1..]),
+            _ => payload::is_closing(&self.last),
+        }
+    }
+}
+
+impl Attended {
+    /// The body is out: an app that closed the session in it has ended it.
+    fn end(self) {
+        if self.tail.is_closing() {
+            self.ledger.close(self.attendance.session(), Reason::AppClosed);
+        }
+    }
+}
+
+impl<B> Carried<B> {
+    pub fn new(inner: B, session: Option<Attended>) -> Self {
+        Self { inner, session }
+    }
+}
+
+impl<B: HttpBody<Data = Bytes, Error = BodyError> + Unpin> HttpBody for Carried<B> {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let frame = ready!(Pin::new(&mut this.inner).poll_frame(cx));
+        if let (Some(Ok(frame)), Some(attended)) = (&frame, &mut this.session)
+            && let Some(bytes) = frame.data_ref()
+        {
+            attended.bytes.inc_by(bytes.len() as u64);
+            attended.attendance.session().bytes_out.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            attended.tail.add(bytes);
+        }
+        match &frame {
+            Some(Err(_)) => drop(this.session.take()),
+            None => this.session.take().into_iter().for_each(Attended::end),
+            // Whoever polls may stop here, for the length is known.
+            Some(Ok(_)) if this.inner.is_end_stream() => this.session.take().into_iter().for_each(Attended::end),
+            Some(Ok(_)) => {}
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,177 @@
+//! Every session this gate knows of. Routing and judging need no memory, they read the sealed id; this is for counting,
+//! `/status`, ending sessions, and for what one gate alone can remember: the first origin shown, the one trusted upgrade.
+//! Sharded, so that polls on different cores rarely meet.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use super::session::{Key, Reason, Session, Transport};
+use crate::telemetry::{Metrics, record};
+
+/// The sessions of one gate.
+pub struct Ledger {
+    shards: Vec<Mutex<HashMap<Key, Arc<Session>>>>,
+    /// Entries in all shards.
+    entries: AtomicUsize,
+    metrics: Arc<Metrics>,
+}
+
+/// How many sessions there are.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Count {
+    pub polling: usize,
+    pub websocket: usize,
+}
+
+const SHARDS: usize = 32;
+/// A session that ended here is remembered this long, so that late requests of it hear so and do not reach the app.
+const REMEMBERED: Duration = Duration::from_secs(60);
+
+impl Ledger {
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), entries: AtomicUsize::new(0), metrics }
+    }
+
+    /// Enters a new session. One that is there already under this key (an app that gives the same id twice) is replaced and told to end.
+    pub fn enter(&self, session: Session) -> Arc<Session> {
+        let session = Arc::new(session);
+        let name = session.started_as().name();
+        self.metrics.opened.get_or_create_owned(&[("transport", name)]).inc();
+        let before = self.with(session.key, |sessions| sessions.insert(session.key, session.clone()));
+        if before.is_none() {
+            self.entries.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(before) = before {
+            self.finish(&before, Reason::AppClosed);
+            before.ending.tell(Reason::AppClosed);
+        }
+        session
+    }
+
+    /// The session of this key; made from what the sealed id says when this gate has not seen it yet (opened by another
+    /// replica, or before a restart).
+    pub fn find_or_enter<E>(&self, key: Key, make: impl FnOnce() -> Result<Session, E>) -> Result<Arc<Session>, E> {
+        if let Some(session) = self.find(key) {
+            return Ok(session);
+        }
+        // Made outside the lock: it leases a member and takes permits.
+        let made = Arc::new(make()?);
+        Ok(self.with(key, |sessions| match sessions.entry(key) {
+            Entry::Occupied(there) => there.get().clone(),
+            Entry::Vacant(place) => {
+                self.entries.fetch_add(1, Ordering::Relaxed);
+                place.insert(made).clone()
+            }
+        }))
+    }
+
+    pub fn find(&self, key: Key) -> Option<Arc<Session>> {
+        self.with(key, |sessions| sessions.get(&key).cloned())
+    }
+
+    /// A session has ended for good: what it held is given back, the reason is counted once. Whoever serves it just now is
+    /// not disturbed; tell its `ending` for that.
+    pub fn close(&self, session: &Arc<Session>, reason: Reason) {
+        self.finish(session, reason);
+        // WebSockets are not asked for again; a polling client is, and must hear that its session is over.
+        if session.transport() == Transport::WebSocket {
+            self.with(session.key, |sessions| {
+                if sessions.get(&session.key).is_some_and(|there| Arc::ptr_eq(there, session)) {
+                    sessions.remove(&session.key);
+                    self.entries.fetch_sub(1, Ordering::Relaxed);
+                }
+            });
+        }
+    }
+
+    fn finish(&self, session: &Session, reason: Reason) {
+        if !session.finish(reason) {
+            return;
+        }
+        self.metrics.closed.get_or_create_owned(&[("reason", reason.name())]).inc();
+        record::session(&record::SessionEnd {
+            address: session.address,
+            subject: session.subject.as_deref(),
+            path: &session.path,
+            member: &session.member,
+            transport: session.transport().name(),
+            reason: reason.name(),
+            code: Some(session.close_code.load(Ordering::Relaxed)).filter(|code| *code > 0),
+            lasted: session.opened.elapsed(),
+            messages_in: session.messages_in.load(Ordering::Relaxed),
+            messages_out: session.messages_out.load(Ordering::Relaxed),
+            bytes_in: session.bytes_in.load(Ordering::Relaxed),
+            bytes_out: session.bytes_out.load(Ordering::Relaxed),
+        });
+    }
+
+    /// Forgets sessions that nobody has asked for in their time, and those that ended a while ago.
+    pub fn sweep(&self, now: Instant) {
+        for shard in &self.shards {
+            let mut sessions = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut abandoned = Vec::new();
+            let before = sessions.len();
+            sessions.retain(|_, session| {
+                let idle = session.idle(now);
+                if session.is_over() {
+                    return idle < REMEMBERED;
+                }
+                let keep = idle < session.abandoned_after;
+                if !keep {
+                    abandoned.push(session.clone());
+                }
+                keep
+            });
+            self.entries.fetch_sub(before - sessions.len(), Ordering::Relaxed);
+            if sessions.is_empty() {
+                sessions.shrink_to_fit();
+            }
+            drop(sessions);
+            for session in abandoned {
+                self.finish(&session, Reason::Abandoned);
+            }
+        }
+    }
+
+    /// Every session that is not over.
+    pub fn live(&self) -> Vec<Arc<Session>> {
+        let mut live = Vec::new();
+        for shard in &self.shards {
+            let sessions = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            live.extend(sessions.values().filter(|session| !session.is_over()).cloned());
+        }
+        live
+    }
+
+    /// Everything that is remembered, sessions that ended a moment ago included.
+    pub fn entries(&self) -> usize {
+        self.entries.load(Ordering::Relaxed)
+    }
+
+    /// How many are not over.
+    pub fn count(&self) -> Count {
+        let mut count = Count::default();
+        for shard in &self.shards {
+            let sessions = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            for session in sessions.values().filter(|session| !session.is_over()) {
+                match session.transport() {
+                    Transport::Polling => count.polling += 1,
+                    Transport::WebSocket => count.websocket += 1,
+                }
+            }
+        }
+        count
+    }
+
+    fn with<T>(&self, key: Key, act: impl FnOnce(&mut HashMap<Key, Arc<Session>>) -> T) -> T {
+        // The key is a hash already.
+        let shard = &self.shards[(key.0 % SHARDS as u128) as usize];
+        act(&mut shard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

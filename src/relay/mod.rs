@@ -1,0 +1,19 @@
+//! Carrying what has been judged: the plain exchange, polling, WebSocket. Nothing is carried without an [`Admission`], whose
+//! parts only their judges can make, so no check can be walked around.
+
+pub mod admission;
+pub mod carry;
+pub mod errand;
+pub mod exchange;
+pub mod frames;
+pub mod ledger;
+pub mod outgoing;
+pub mod polling;
+pub mod seal;
+pub mod session;
+pub mod websocket;
+
+pub use admission::{Admission, Asked, Venue};
+pub use ledger::Ledger;
+pub use seal::Sealer;
+pub use session::{Reason, Session};

@@ -1,0 +1,178 @@
+//! The request toward the app, made from the client's: what ends at the gate is dropped first, what the gate vouches for is
+//! set afterwards, so that nothing a client writes can pass for our word.
+
+use std::time::SystemTime;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts};
+
+use crate::{
+    config::{self, route::Kind, upstream::Host},
+    http::{
+        forwarded::{self, Client, Fresh},
+        head::Head,
+        headers::{self, NameSet},
+    },
+    net::Peer,
+    policy::auth::{Identity, IdentityHeaders, Places},
+};
+
+/// How a route speaks to its app.
+pub struct Manners {
+    pub origin: OriginManner,
+    pub host: Host,
+    /// Put in place of the route's path; `None` forwards it as it is.
+    pub rewrite: Option<Rewrite>,
+    pub identity: IdentityHeaders,
+    /// Names that only the gate may say to the app.
+    pub identity_names: NameSet,
+    /// Query parameters that may hold a token, cut out before forwarding.
+    pub token_parameters: Vec<String>,
+    /// Cookies that may hold a token, where they are not left to the app.
+    pub token_cookies: Vec<String>,
+    pub pass_token: bool,
+}
+
+/// A path prefix and what stands in its place.
+pub struct Rewrite {
+    pub from: String,
+    pub to: String,
+}
+
+/// The Origin header toward the app.
+pub enum OriginManner {
+    Remove,
+    Keep,
+    Fixed(HeaderValue),
+}
+
+/// What the app is told beyond the client's own request.
+pub struct Told<'a> {
+    pub client: &'a Client,
+    pub peer: &'a Peer,
+    pub identity: Option<&'a Identity>,
+    /// The app's session id, where the client's sealed one stands in the query.
+    pub sid: Option<&'a str>,
+    /// Random bytes for a request id and a trace.
+    pub fresh: &'a Fresh,
+    pub member_host: &'a str,
+    pub now: SystemTime,
+}
+
+/// The method, target and headers toward the app. The body and its framing are the caller's.
+pub fn request(parts: &Parts, head: &Head, manners: &Manners, told: &Told<'_>) -> Request<()> {
+    let mut request = Request::new(());
+    *request.method_mut() = if parts.method == Method::CONNECT { Method::GET } else { parts.method.clone() };
+    *request.uri_mut() = target(head, manners, told);
+    *request.headers_mut() = client_headers(parts, manners);
+    say(request.headers_mut(), head, manners, told);
+    request
+}
+
+fn target(head: &Head, manners: &Manners, told: &Told<'_>) -> Uri {
+    let path = manners.path(&head.path);
+    let cut: Vec<&str> = manners.token_parameters.iter().map(String::as_str).collect();
+    let mut query = head.query.without(&cut);
+    if let Some(sid) = told.sid {
+        query = query.replace("sid", sid);
+    }
+    let query = query.as_str();
+    let target = if query.is_empty() { path } else { format!("{path}?{query}") };
+    // The path and the query were a URI's already.
+    target.parse().unwrap_or_else(|_| Uri::from_static("/"))
+}
+
+fn client_headers(parts: &Parts, manners: &Manners) -> HeaderMap {
+    let mut headers = parts.headers.clone();
+    let cookies: Vec<&str> = manners.token_cookies.iter().map(String::as_str).collect();
+    // Also joins what HTTP/2 clients send as several fields: HTTP/1.1 servers need one.
+    headers::without_cookie(&mut headers, &cookies);
+    headers::drop_hop_by_hop(&mut headers);
+    headers::drop_named(&mut headers, &manners.identity_names);
+    for name in [header::HOST, header::CONTENT_LENGTH, header::EXPECT] {
+        headers.remove(name);
+    }
+    for name in WEBSOCKET {
+        headers.remove(name);
+    }
+    if !manners.pass_token {
+        headers.remove(header::AUTHORIZATION);
+    }
+    if refers_to_token(&headers, manners) {
+        headers.remove(header::REFERER);
+    }
+    match &manners.origin {
+        OriginManner::Remove => drop(headers.remove(header::ORIGIN)),
+        OriginManner::Keep => {}
+        OriginManner::Fixed(origin) => drop(headers.insert(header::ORIGIN, origin.clone())),
+    }
+    headers
+}
+
+/// What the gate vouches for.
+fn say(headers: &mut HeaderMap, head: &Head, manners: &Manners, told: &Told<'_>) {
+    let host = match manners.host {
+        Host::Keep => head.host.to_string(),
+        Host::Member => told.member_host.to_string(),
+    };
+    if let Ok(host) = HeaderValue::try_from(host) {
+        headers.insert(header::HOST, host);
+    }
+    forwarded::set(headers, told.client, told.peer, &head.host, told.fresh);
+    if let Some(identity) = told.identity {
+        manners.identity.write(headers, identity, told.now);
+    }
+}
+
+fn refers_to_token(headers: &HeaderMap, manners: &Manners) -> bool {
+    let Some(referer) = headers.get(header::REFERER) else { return false };
+    let Ok(referer) = referer.to_str() else { return true };
+    let Some((_, query)) = referer.split_once('?') else { return false };
+    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| manners.token_parameters.iter().any(|token| *token == name))
+}
+
+impl Manners {
+    /// The path the app is asked for.
+    pub fn path(&self, path: &str) -> String {
+        match self.rewrite.as_ref().and_then(|rewrite| Some((rewrite, path.strip_prefix(rewrite.from.as_str())?))) {
+            Some((rewrite, rest)) => format!("{}/{}", rewrite.to.trim_end_matches('/'), rest.trim_start_matches('/')),
+            None => path.to_string(),
+        }
+    }
+
+    /// What a route's and its upstream's configuration ask for. A fixed origin was judged by `config/check`.
+    pub fn new(
+        route: &config::route::Route,
+        upstream: &config::upstream::Upstream,
+        identity: IdentityHeaders,
+        places: &Places,
+    ) -> Self {
+        let owned = |names: Vec<&str>, wanted: bool| match wanted {
+            true => names.into_iter().map(str::to_string).collect(),
+            false => Vec::new(),
+        };
+        let origin = match (upstream.origin.as_str(), route.kind) {
+            ("remove", _) | ("", Kind::Socketio | Kind::Websocket) => OriginManner::Remove,
+            ("keep", _) | ("", Kind::Http) => OriginManner::Keep,
+            (fixed, _) => HeaderValue::try_from(fixed).map_or(OriginManner::Remove, OriginManner::Fixed),
+        };
+        Self {
+            origin,
+            host: upstream.host,
+            rewrite: route.rewrite.clone().map(|to| Rewrite { from: route.path.clone(), to }),
+            identity_names: NameSet::new(identity.names()),
+            identity,
+            token_parameters: owned(places.query_names(), !route.auth.token_in_url),
+            token_cookies: owned(places.cookie_names(), !route.auth.pass_token),
+            pass_token: route.auth.pass_token,
+        }
+    }
+}
+
+/// Handshakes with the app are the gate's own (`relay/websocket`).
+const WEBSOCKET: [HeaderName; 5] = [
+    header::SEC_WEBSOCKET_ACCEPT,
+    header::SEC_WEBSOCKET_EXTENSIONS,
+    header::SEC_WEBSOCKET_KEY,
+    header::SEC_WEBSOCKET_PROTOCOL,
+    header::SEC_WEBSOCKET_VERSION,
+];

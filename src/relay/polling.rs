@@ -1,0 +1,258 @@
+//! Engine.IO by long polling: opening a session (the one answer whose first packet is rewritten), its polls and its POSTs.
+//! A poll is exchanged one to one with the app and streams; it is never cut before the app's own heartbeat would have ended
+//! it, and it ends early only when the session does.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant, SystemTime},
+};
+
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+
+use super::{
+    admission::{Admission, Bench, Opener, Seat, Venue},
+    errand::Errand,
+    exchange::{self, Attended, Carried, Tail},
+    outgoing,
+    seal::{self, Note},
+    session::{Attendance, Held, Reason, Session, Transport},
+};
+use crate::{
+    codec::{
+        engine::{self, Rewrite},
+        payload,
+    },
+    config::socketio::Transport as Allowed,
+    http::{Body, body},
+    policy::{Refusal, Refused},
+    upstream::connect::ExchangeError,
+};
+
+/// The first answer of a session: an open packet and perhaps a few more.
+const LARGEST_FIRST: usize = 64 * 1024;
+/// Beyond the app's own heartbeat, so that it is the app that ends a poll.
+const POLL_MARGIN: Duration = Duration::from_secs(10);
+
+/// A new session: the app's open packet, with its id sealed.
+pub async fn open(bench: &Bench, venue: &Venue, mut admission: Admission, errand: &Errand) -> Result<Response<Body>, Refused> {
+    let mut answer = ask_open(bench, venue, &admission, errand).await;
+    if let Err(ExchangeError::Dial(_)) = answer {
+        // Nothing of the request was heard by anyone: another member may be asked, once.
+        admission.seat = elsewhere(venue, &admission.seat)?;
+        answer = ask_open(bench, venue, &admission, errand).await;
+    }
+    let answer = answer.map_err(|error| exchange::refusal(&error))?;
+    if answer.status() != StatusCode::OK {
+        // The app said no in its own words.
+        return Ok(answer);
+    }
+    seal_first(venue, admission, answer).await
+}
+
+/// A seat on another member than the one that could not be reached.
+pub fn elsewhere(venue: &Venue, seat: &Seat) -> Result<Seat, Refused> {
+    let lease = venue.pool.lease_except(&[seat.member().id()], None, Instant::now());
+    lease
+        .map(Seat::New)
+        .map_err(|_| Refused::because(Refusal::UpstreamUnavailable, "the member could not be reached, and there is no other"))
+}
+
+async fn ask_open(bench: &Bench, venue: &Venue, admission: &Admission, errand: &Errand) -> Result<Response<Body>, ExchangeError> {
+    let member = admission.seat.member();
+    let told = errand.told(admission.identity.as_ref(), None, member);
+    let mut request = outgoing::request(&errand.parts, &errand.head, &venue.manners, &told);
+    // The first packet is rewritten, so it must come as it is.
+    request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    exchange::send(bench, venue, member, None, request.map(|()| body::empty()), venue.patience.handshake).await
+}
+
+async fn seal_first(venue: &Venue, admission: Admission, answer: Response<Body>) -> Result<Response<Body>, Refused> {
+    let invalid = |detail: &str| Refused::because(Refusal::UpstreamInvalid, detail);
+    let (mut parts, body) = answer.into_parts();
+    if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        return Err(invalid("the open packet came encoded although identity was asked for"));
+    }
+    let collected = tokio::time::timeout(venue.patience.handshake, Limited::new(body, LARGEST_FIRST).collect());
+    let body = collected
+        .await
+        .map_err(|_| Refused::from(Refusal::UpstreamTimeout))?
+        .map_err(|_| invalid("the open packet broke off or is too large"))?
+        .to_bytes();
+    let (first, rest) = payload::split_first(&body);
+    let (mut rewritten, note) = exchange_open(venue, blank(venue, &admission), first).map_err(|error| invalid(&error))?;
+    rewritten.extend_from_slice(rest);
+    enter(venue, &note, admission)?;
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(rewritten.len()));
+    parts.headers.remove(header::TRANSFER_ENCODING);
+    drop_engine_cookie(&mut parts.headers);
+    no_store(&mut parts.headers);
+    Ok(Response::from_parts(parts, body::full(rewritten)))
+}
+
+/// Exchanges the app's open packet for the one a client may see; also what a session's later requests need to know. `note`
+/// lacks only the app's id.
+pub fn exchange_open(venue: &Venue, mut note: Note, packet: &[u8]) -> Result<(Vec<u8>, Note), String> {
+    let upgrades: &[&str] = if venue.allows(Allowed::Websocket) { &["websocket"] } else { &[] };
+    let mut change = Rewrite { sid: "", keep_upgrades: upgrades, max_payload: venue.limits.message };
+    // The app's id is known only once the packet is read, and the sealed one only once the app's is: two passes over 100 bytes.
+    let (_, open) = engine::rewrite_open(packet, &change).map_err(|error| error.to_string())?;
+    venue.pool.learn(open.ping_interval_ms, open.ping_timeout_ms);
+    note.sid = open.sid;
+    let sealed = venue.sealer.seal(&note).ok_or("the identity is too large for a session id")?;
+    change.sid = &sealed;
+    let (packet, _) = engine::rewrite_open(packet, &change).map_err(|error| error.to_string())?;
+    Ok((packet, note))
+}
+
+/// What will be sealed of an admission, before the app's id is known.
+pub fn blank(venue: &Venue, admission: &Admission) -> Note {
+    Note {
+        route: venue.tag,
+        member: admission.seat.member().id(),
+        sid: String::new(),
+        identity: admission.identity.clone(),
+        token: admission.token,
+        origin: admission.grant.tag(),
+        address: seal::address_tag(admission.address),
+    }
+}
+
+fn enter(venue: &Venue, note: &Note, admission: Admission) -> Result<Arc<Session>, Refused> {
+    let lease = admission.seat.into_lease(venue)?;
+    let by = Opener {
+        transport: Transport::Polling,
+        identity: note.identity.as_ref(),
+        address: admission.address,
+        origin: note.origin,
+    };
+    Ok(venue.ledger.enter(venue.session(note.key(), by, Held { lease, permits: admission.permits })))
+}
+
+/// The next packets of a session.
+pub async fn poll(
+    bench: &Bench,
+    venue: &Venue,
+    session: Arc<Session>,
+    note: Note,
+    admission: Admission,
+    errand: &Errand,
+) -> Result<Response<Body>, Refused> {
+    if session.ending.is_told() {
+        let reason = session.ending.reason();
+        venue.ledger.close(&session, reason);
+        return Err(Refused::because(Refusal::SessionUnknown, reason.name()));
+    }
+    let attendance = session.attend(Instant::now());
+    let request = request(venue, &note, &admission, errand, body::empty());
+    let answer = exchange::send(bench, venue, admission.seat.member(), Some(session.key.0), request, poll_patience(venue));
+    let answer = tokio::select! {
+        answer = answer => answer.map_err(|error| lost(venue, &session, &error))?,
+        () = session.ending.cancelled() => {
+            // Client libraries start over after this answer; what they still post is refused from here on.
+            let reason = session.ending.reason();
+            venue.ledger.close(&session, reason);
+            return Err(Refused::because(Refusal::SessionUnknown, reason.name()));
+        }
+        () = until(session.expires) => {
+            venue.ledger.close(&session, Reason::Expired);
+            return Err(Refused::because(Refusal::SessionUnknown, Reason::Expired.name()));
+        }
+    };
+    Ok(give_back(venue, session.clone(), answer, attendance))
+}
+
+/// Packets of a client.
+pub async fn post(
+    bench: &Bench,
+    venue: &Venue,
+    session: Arc<Session>,
+    note: Note,
+    admission: Admission,
+    errand: &Errand,
+    incoming: Incoming,
+) -> Result<Response<Body>, Refused> {
+    let attendance = session.attend(Instant::now());
+    let taken = exchange::client_body(incoming, venue.limits.message, venue.patience.body).await?;
+    session.bytes_in.fetch_add(taken.size, Ordering::Relaxed);
+    venue.carried.polling_in.inc_by(taken.size);
+    let request = request(venue, &note, &admission, errand, taken.body);
+    let answer = exchange::send(bench, venue, admission.seat.member(), Some(session.key.0), request, venue.patience.answer)
+        .await
+        .map_err(|error| lost(venue, &session, &error))?;
+    // What carries the session decides: an app refuses packets by polling once a WebSocket does.
+    if taken.is_closing && answer.status().is_success() && session.transport() == Transport::Polling {
+        venue.ledger.close(&session, Reason::ClientClosed);
+    }
+    Ok(give_back(venue, session.clone(), answer, attendance))
+}
+
+/// What a failed request inside a session means. A member that cannot be reached has lost its sessions: the client is told to
+/// start over, which it does elsewhere.
+pub fn lost(venue: &Venue, session: &Arc<Session>, error: &ExchangeError) -> Refused {
+    match error {
+        ExchangeError::Dial(cause) => {
+            venue.ledger.close(session, Reason::MemberGone);
+            session.ending.tell(Reason::MemberGone);
+            Refused::because(Refusal::SessionUnknown, cause.to_string())
+        }
+        ExchangeError::Timeout | ExchangeError::Broken | ExchangeError::Garbage(_) | ExchangeError::Request(_) => {
+            exchange::refusal(error)
+        }
+    }
+}
+
+fn request(venue: &Venue, note: &Note, admission: &Admission, errand: &Errand, body: Body) -> Request<Body> {
+    let identity = note.identity.as_ref();
+    let told = errand.told(identity, Some(&note.sid), admission.seat.member());
+    outgoing::request(&errand.parts, &errand.head, &venue.manners, &told).map(|()| body)
+}
+
+fn give_back(venue: &Venue, session: Arc<Session>, answer: Response<Body>, attendance: Attendance) -> Response<Body> {
+    let (mut parts, body) = answer.into_parts();
+    no_store(&mut parts.headers);
+    // An app that does not know the session any more has ended it.
+    if parts.status == StatusCode::BAD_REQUEST && session.transport() == Transport::Polling {
+        venue.ledger.close(&session, Reason::AppClosed);
+    }
+    let attended =
+        Attended { attendance, ledger: venue.ledger.clone(), bytes: venue.carried.polling_out.clone(), tail: Tail::default() };
+    Response::from_parts(parts, Carried::new(body, Some(attended)).boxed_unsync())
+}
+
+fn poll_patience(venue: &Venue) -> Duration {
+    let (interval, timeout) = venue.ping();
+    interval + timeout + POLL_MARGIN
+}
+
+/// Resolves when a session's identity is no longer good; never for one that does not expire.
+async fn until(expires: Option<SystemTime>) {
+    let Some(at) = expires else { return std::future::pending().await };
+    // The wall clock may be set while we sleep, so a long wait is taken in steps.
+    while let Ok(left) = at.duration_since(SystemTime::now()) {
+        if left.is_zero() {
+            return;
+        }
+        tokio::time::sleep(left.min(Duration::from_secs(30))).await;
+    }
+}
+
+/// `Set-Cookie: io=…` names the app's own session id, which stays here. Nobody reads it back.
+fn drop_engine_cookie(headers: &mut HeaderMap) {
+    let kept: Vec<HeaderValue> = headers
+        .get_all(header::SET_COOKIE)
+        .iter()
+        .filter(|cookie| !cookie.as_bytes().trim_ascii_start().starts_with(b"io="))
+        .cloned()
+        .collect();
+    headers.remove(header::SET_COOKIE);
+    for cookie in kept {
+        headers.append(header::SET_COOKIE, cookie);
+    }
+}
+
+/// Packets are nobody's to keep; Python servers do not say so.
+fn no_store(headers: &mut HeaderMap) {
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}

@@ -1,0 +1,349 @@
+//! One Engine.IO life, or one plain WebSocket, as this gate knows it: who holds it, when it was last heard of, and how it is
+//! told to end. Requests and carriages share it; the `ledger` keeps it.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::{codec::frame::FrameError, policy::limit::Permit, upstream::Lease};
+
+/// The name of a session inside one gate. Derived from the member and the app's own session id, so that every request of
+/// the session finds it; never shown to anyone.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Key(pub u128);
+
+/// How a session travels now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Transport {
+    Polling,
+    WebSocket,
+}
+
+impl Transport {
+    /// For metrics and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Polling => "polling",
+            Self::WebSocket => "websocket",
+        }
+    }
+}
+
+/// Why a session or a WebSocket ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Reason {
+    ClientClosed,
+    AppClosed,
+    ClientGone,
+    AppGone,
+    AppInvalid,
+    AppStalled,
+    Expired,
+    Draining,
+    Silent,
+    SlowReader,
+    TooLarge,
+    Malformed,
+    Flooded,
+    Abandoned,
+    MemberGone,
+}
+
+impl Reason {
+    pub const ALL: [Self; 15] = [
+        Self::ClientClosed,
+        Self::AppClosed,
+        Self::ClientGone,
+        Self::AppGone,
+        Self::AppInvalid,
+        Self::AppStalled,
+        Self::Expired,
+        Self::Draining,
+        Self::Silent,
+        Self::SlowReader,
+        Self::TooLarge,
+        Self::Malformed,
+        Self::Flooded,
+        Self::Abandoned,
+        Self::MemberGone,
+    ];
+
+    /// The stable name, the same in log, metric and `/status`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ClientClosed => "client_closed",
+            Self::AppClosed => "app_closed",
+            Self::ClientGone => "client_gone",
+            Self::AppGone => "app_gone",
+            Self::AppInvalid => "app_invalid",
+            Self::AppStalled => "app_stalled",
+            Self::Expired => "token_expired",
+            Self::Draining => "draining",
+            Self::Silent => "client_silent",
+            Self::SlowReader => "slow_reader",
+            Self::TooLarge => "payload_too_large",
+            Self::Malformed => "malformed_frames",
+            Self::Flooded => "control_flood",
+            Self::Abandoned => "abandoned",
+            Self::MemberGone => "member_gone",
+        }
+    }
+
+    /// The close code and text a WebSocket client is told when the gate ends it for this reason. Registered codes where
+    /// one says it (RFC 6455 section 7.4.1 and the IANA registry), else from the private range.
+    pub fn closing(self) -> (u16, &'static str) {
+        let code = match self {
+            Self::Expired => 4401,
+            Self::Draining => 1012,
+            Self::Silent | Self::Abandoned => 4408,
+            Self::TooLarge => 1009,
+            Self::Malformed => 1002,
+            Self::Flooded | Self::SlowReader => 1008,
+            Self::AppGone | Self::AppInvalid | Self::AppStalled | Self::MemberGone => 1014,
+            Self::ClientClosed | Self::AppClosed | Self::ClientGone => 1000,
+        };
+        (code, self.name())
+    }
+
+    /// What a client's own frames were at fault for.
+    pub fn for_client_fault(error: FrameError) -> Self {
+        match error {
+            FrameError::TooLarge | FrameError::TooManyFragments => Self::TooLarge,
+            _ => Self::Malformed,
+        }
+    }
+
+    fn from_u8(value: u8) -> Self {
+        Self::ALL.into_iter().find(|reason| *reason as u8 == value).unwrap_or(Self::AppGone)
+    }
+}
+
+/// The word that ends a session, given once and heard by whoever carries it.
+#[derive(Debug, Default)]
+pub struct Ending {
+    token: CancellationToken,
+    reason: AtomicU8,
+}
+
+impl Ending {
+    /// Tells the session to end. The first reason stands.
+    pub fn tell(&self, reason: Reason) {
+        if !self.token.is_cancelled() {
+            self.reason.store(reason as u8, Ordering::Release);
+            self.token.cancel();
+        }
+    }
+
+    pub fn is_told(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// Why; meaningful once told.
+    pub fn reason(&self) -> Reason {
+        Reason::from_u8(self.reason.load(Ordering::Acquire))
+    }
+
+    /// Resolves when told.
+    pub fn cancelled(&self) -> WaitForCancellationFutureOwned {
+        self.token.clone().cancelled_owned()
+    }
+}
+
+/// What a session occupies and gives back when it ends.
+#[derive(Debug)]
+pub struct Held {
+    pub lease: Lease,
+    pub permits: Vec<Permit>,
+}
+
+/// One session.
+#[derive(Debug)]
+pub struct Session {
+    pub key: Key,
+    pub route: usize,
+    pub path: String,
+    /// Where it lives.
+    pub member: String,
+    pub subject: Option<String>,
+    pub address: IpAddr,
+    pub expires: Option<SystemTime>,
+    pub opened: Instant,
+    pub ending: Ending,
+    started_as: Transport,
+    websocket: AtomicBool,
+    /// The tag of the origin the session is bound to; 0 until one was shown.
+    origin: AtomicU64,
+    /// Milliseconds after `opened` at which it was last heard of.
+    heard: AtomicU64,
+    /// Requests and carriages that serve it now.
+    attended: AtomicU32,
+    /// Its client has been told that it is over: whatever still comes is refused.
+    over: AtomicBool,
+    end: AtomicU8,
+    /// An upgrade has been made on the strength of the session id alone.
+    upgraded_on_trust: AtomicBool,
+    pub bytes_in: AtomicU64,
+    pub bytes_out: AtomicU64,
+    /// Messages of its WebSocket.
+    pub messages_in: AtomicU64,
+    pub messages_out: AtomicU64,
+    /// The close code its WebSocket client got; 0 for none.
+    pub close_code: AtomicU16,
+    pub abandoned_after: Duration,
+    held: Mutex<Option<Held>>,
+}
+
+/// What a session is opened with.
+pub struct Opened {
+    pub key: Key,
+    pub route: usize,
+    pub path: String,
+    pub transport: Transport,
+    pub subject: Option<String>,
+    pub address: IpAddr,
+    pub expires: Option<SystemTime>,
+    pub origin: Option<u64>,
+    /// Without a word of its client it is forgotten after this long.
+    pub abandoned_after: Duration,
+    pub held: Held,
+}
+
+/// The page that asks is not the one the session belongs to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct OtherOrigin;
+
+impl Session {
+    pub fn new(opened: Opened, now: Instant) -> Self {
+        Self {
+            key: opened.key,
+            route: opened.route,
+            path: opened.path,
+            subject: opened.subject,
+            address: opened.address,
+            expires: opened.expires,
+            opened: now,
+            ending: Ending::default(),
+            started_as: opened.transport,
+            websocket: AtomicBool::new(opened.transport == Transport::WebSocket),
+            origin: AtomicU64::new(opened.origin.unwrap_or(0)),
+            heard: AtomicU64::new(0),
+            attended: AtomicU32::new(0),
+            over: AtomicBool::new(false),
+            end: AtomicU8::new(Reason::Abandoned as u8),
+            upgraded_on_trust: AtomicBool::new(false),
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+            messages_in: AtomicU64::new(0),
+            messages_out: AtomicU64::new(0),
+            close_code: AtomicU16::new(0),
+            abandoned_after: opened.abandoned_after,
+            member: opened.held.lease.member().url().to_string(),
+            held: Mutex::new(Some(opened.held)),
+        }
+    }
+
+    pub fn transport(&self) -> Transport {
+        if self.websocket.load(Ordering::Relaxed) { Transport::WebSocket } else { Transport::Polling }
+    }
+
+    /// How it began; an upgraded session began as polling.
+    pub fn started_as(&self) -> Transport {
+        self.started_as
+    }
+
+    /// A WebSocket is to carry it from now on. `false`: one does already.
+    pub fn move_to_websocket(&self) -> bool {
+        !self.websocket.swap(true, Ordering::AcqRel)
+    }
+
+    /// Its upgrade did not come about: polling goes on.
+    pub fn back_to_polling(&self) {
+        self.websocket.store(false, Ordering::Relaxed);
+    }
+
+    /// Notes the origin a request of this session shows. The first one shown binds; a request without one proves nothing.
+    pub fn bind_origin(&self, shown: Option<u64>) -> Result<(), OtherOrigin> {
+        let Some(shown) = shown else { return Ok(()) };
+        match self.origin.compare_exchange(0, shown, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Ok(()),
+            Err(bound) if bound == shown => Ok(()),
+            Err(_) => Err(OtherOrigin),
+        }
+    }
+
+    /// Lets one upgrade through that brings no token of its own. `false`: there has been one already.
+    pub fn trust_upgrade(&self) -> bool {
+        !self.upgraded_on_trust.swap(true, Ordering::AcqRel)
+    }
+
+    /// Someone serves it from now on, until the guard is dropped.
+    pub fn attend(self: &std::sync::Arc<Self>, now: Instant) -> Attendance {
+        self.attended.fetch_add(1, Ordering::AcqRel);
+        self.hear(now);
+        Attendance(self.clone())
+    }
+
+    fn hear(&self, now: Instant) {
+        let after = now.saturating_duration_since(self.opened).as_millis();
+        self.heard.store(u64::try_from(after).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// How long nobody has served it.
+    pub fn idle(&self, now: Instant) -> Duration {
+        if self.attended.load(Ordering::Acquire) > 0 {
+            return Duration::ZERO;
+        }
+        let heard = self.opened + Duration::from_millis(self.heard.load(Ordering::Relaxed));
+        now.saturating_duration_since(heard)
+    }
+
+    /// Whether a request or a carriage serves it now.
+    pub fn is_attended(&self) -> bool {
+        self.attended.load(Ordering::Acquire) > 0
+    }
+
+    /// It is over: what it held is given back, and whoever still asks for it is refused. `false`: it was over already.
+    pub fn finish(&self, reason: Reason) -> bool {
+        if self.over.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        self.end.store(reason as u8, Ordering::Release);
+        drop(self.held.lock().unwrap_or_else(PoisonError::into_inner).take());
+        true
+    }
+
+    /// Why it is over; meaningful once it is.
+    pub fn end(&self) -> Reason {
+        Reason::from_u8(self.end.load(Ordering::Acquire))
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+}
+
+/// Someone serves a session. Dropping it starts the clock of being abandoned.
+#[derive(Debug)]
+pub struct Attendance(std::sync::Arc<Session>);
+
+impl Attendance {
+    pub fn session(&self) -> &std::sync::Arc<Session> {
+        &self.0
+    }
+}
+
+impl Drop for Attendance {
+    fn drop(&mut self) {
+        self.0.hear(Instant::now());
+        self.0.attended.fetch_sub(1, Ordering::AcqRel);
+    }
+}

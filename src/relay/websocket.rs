@@ -1,0 +1,426 @@
+//! WebSocket handshakes: the client's was judged in `http/upgrade` before anyone was contacted, the app's is made and judged
+//! here before anything of it is passed on. Then HTTP ends on both sides, its futures are freed, and the carriage of
+//! `frames` goes on with the bare connections.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::{body::Incoming, upgrade::Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{
+    admission::{Admission, Asked, Bench, Opener, Seat, Venue},
+    errand::Errand,
+    exchange,
+    frames::{Carriage, Exchanged, Opening, Terms},
+    outgoing, polling,
+    seal::Note,
+    session::{Attendance, Held, Key, Reason, Session, Transport},
+};
+use crate::{
+    http::{Body, body, headers, serve::Carrier, upgrade},
+    net::dial::Line,
+    policy::{Refusal, Refused, auth::Identity},
+    upstream::{
+        connect::{ExchangeError, Fault, HEAD_BYTES, HEADERS},
+        member::Outcome,
+    },
+};
+
+/// Of an app's refusal this much is passed on.
+const LARGEST_REFUSAL: usize = 64 * 1024;
+/// After our 101 the client's connection is ours at once; anything longer is a bug or a client that left.
+const HAND_OVER: Duration = Duration::from_secs(5);
+/// Beyond the app's own heartbeat.
+const SILENCE_MARGIN: Duration = Duration::from_secs(5);
+
+/// What the app said to the handshake.
+enum Said {
+    Yes(Agreed),
+    /// In its own words: a status and perhaps a body.
+    No(Response<Body>),
+}
+
+/// The app's side of an agreed WebSocket.
+struct Agreed {
+    line: Line,
+    /// What arrived together with the 101.
+    early: Bytes,
+    protocol: Option<HeaderValue>,
+}
+
+/// A new WebSocket: a Socket.IO session that starts on it, or one without Engine.IO.
+pub async fn open(
+    bench: &Arc<Bench>,
+    venue: &Arc<Venue>,
+    mut admission: Admission,
+    errand: Errand,
+) -> Result<Response<Body>, Refused> {
+    let mut said = ask(bench, venue, &admission.seat, admission.identity.as_ref(), None, &errand).await;
+    if let Err(ExchangeError::Dial(_)) = said {
+        // Nothing of the request was heard by anyone: another member may be asked, once.
+        admission.seat = polling::elsewhere(venue, &admission.seat)?;
+        said = ask(bench, venue, &admission.seat, admission.identity.as_ref(), None, &errand).await;
+    }
+    let agreed = match said.map_err(|error| exchange::refusal(&error))? {
+        Said::Yes(agreed) => agreed,
+        Said::No(answer) => return Ok(answer),
+    };
+    let opening = matches!(admission.asked, Asked::OpenWebSocket).then(|| {
+        let note = polling::blank(venue, &admission);
+        Box::new(Sealing { venue: venue.clone(), note: Some(note) }) as Box<dyn Opening>
+    });
+    let session = enter(venue, admission, &errand)?;
+    Ok(hand_over(bench, venue, session, None, agreed, opening, errand))
+}
+
+/// A polling session goes on as a WebSocket.
+pub async fn upgrade(
+    bench: &Arc<Bench>,
+    venue: &Arc<Venue>,
+    session: Arc<Session>,
+    note: Note,
+    admission: Admission,
+    errand: Errand,
+) -> Result<Response<Body>, Refused> {
+    if !session.move_to_websocket() {
+        return Err(Refused::because(Refusal::Engine, "a WebSocket carries this session already"));
+    }
+    let claim = Claim(Some(session.clone()));
+    let attendance = session.attend(Instant::now());
+    let said = ask(bench, venue, &admission.seat, note.identity.as_ref(), Some(&note.sid), &errand).await;
+    match said {
+        Ok(Said::Yes(agreed)) => {
+            claim.keep();
+            Ok(hand_over(bench, venue, session, Some(attendance), agreed, None, errand))
+        }
+        Ok(Said::No(answer)) => Ok(answer),
+        Err(error) => {
+            drop(claim);
+            Err(polling::lost(venue, &session, &error))
+        }
+    }
+}
+
+/// A session that is about to move to a WebSocket. Dropped without being kept, for whatever reason, it goes on by polling.
+struct Claim(Option<Arc<Session>>);
+
+impl Claim {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(session) = &self.0 {
+            session.back_to_polling();
+        }
+    }
+}
+
+fn enter(venue: &Venue, admission: Admission, errand: &Errand) -> Result<Arc<Session>, Refused> {
+    let mut key = [0_u8; 16];
+    key.copy_from_slice(&errand.random[16..]);
+    let by = Opener {
+        transport: Transport::WebSocket,
+        identity: admission.identity.as_ref(),
+        address: admission.address,
+        origin: admission.grant.tag(),
+    };
+    let held = Held { lease: admission.seat.into_lease(venue)?, permits: admission.permits };
+    Ok(venue.ledger.enter(venue.session(Key(u128::from_be_bytes(key)), by, held)))
+}
+
+/// The open packet of a session that starts on a WebSocket.
+struct Sealing {
+    venue: Arc<Venue>,
+    note: Option<Note>,
+}
+
+impl Opening for Sealing {
+    fn exchange(&mut self, packet: &[u8]) -> Option<Exchanged> {
+        let (packet, _) = polling::exchange_open(&self.venue, self.note.take()?, packet).ok()?;
+        Some(Exchanged { packet, silence: silence_of(&self.venue) })
+    }
+}
+
+/// Makes the handshake with the app.
+async fn ask(
+    bench: &Bench,
+    venue: &Venue,
+    seat: &Seat,
+    identity: Option<&Identity>,
+    sid: Option<&str>,
+    errand: &Errand,
+) -> Result<Said, ExchangeError> {
+    let member = seat.member();
+    let told = errand.told(identity, sid, member);
+    let request = outgoing::request(&errand.parts, &errand.head, &venue.manners, &told);
+    // Dialing has a shorter deadline of its own.
+    let deadline = Instant::now() + venue.patience.handshake;
+    let line = bench.connections.dial_fresh(member, deadline).await?;
+    let asked = Instant::now();
+    let said = match tokio::time::timeout_at(deadline.into(), shake_hands(request, errand, line)).await {
+        Ok(said) => said,
+        Err(_) => Err(ExchangeError::Timeout),
+    };
+    let outcome = match &said {
+        Ok(_) => Outcome::Answered,
+        Err(ExchangeError::Timeout) => Outcome::Timeout,
+        Err(ExchangeError::Garbage(_)) => Outcome::Garbage,
+        Err(_) => Outcome::Broken,
+    };
+    member.report(outcome, Instant::now());
+    if said.is_ok() {
+        venue.metrics.answer_seconds.observe(asked.elapsed().as_secs_f64());
+    }
+    said
+}
+
+async fn shake_hands(request: Request<()>, errand: &Errand, line: Line) -> Result<Said, ExchangeError> {
+    let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEADERS)
+        .handshake(TokioIo::new(line))
+        .await
+        .map_err(|_| ExchangeError::Broken)?;
+    let driver = tokio::spawn(connection.with_upgrades());
+    let key = STANDARD.encode(&errand.random[..16]);
+    let offered = offered(errand);
+    let request = handshake(request, &key, &offered);
+    let answer = sender.send_request(request).await.map_err(|error| {
+        driver.abort();
+        if error.is_parse() { ExchangeError::Garbage(Fault::NotHttp) } else { ExchangeError::Broken }
+    })?;
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(Said::No(refused(answer).await?));
+    }
+    let protocol = judge(&answer, &key, &offered)?;
+    let upgraded = hyper::upgrade::on(answer).await.map_err(|_| ExchangeError::Broken)?;
+    let parts = upgraded.downcast::<TokioIo<Line>>().map_err(|_| ExchangeError::Broken)?;
+    Ok(Said::Yes(Agreed { line: parts.io.into_inner(), early: parts.read_buf, protocol }))
+}
+
+/// Subprotocols the app gets to choose from.
+fn offered(errand: &Errand) -> Vec<String> {
+    let offered = errand.handshake.iter().flat_map(|ask| &ask.protocols);
+    offered.filter(|protocol| !errand.withheld_protocols.contains(protocol)).cloned().collect()
+}
+
+fn handshake(mut request: Request<()>, key: &str, offered: &[String]) -> Request<Empty<Bytes>> {
+    let headers = request.headers_mut();
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    if let Ok(key) = HeaderValue::from_str(key) {
+        headers.insert(header::SEC_WEBSOCKET_KEY, key);
+    }
+    if !offered.is_empty()
+        && let Ok(offered) = HeaderValue::try_from(offered.join(", "))
+    {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, offered);
+    }
+    request.map(|()| Empty::new())
+}
+
+/// A 101 is believed only when it is right in every part (RFC 6455 section 4.1).
+fn judge(answer: &Response<Incoming>, key: &str, offered: &[String]) -> Result<Option<HeaderValue>, ExchangeError> {
+    let fields = answer.headers();
+    let is_websocket = fields.get_all(header::UPGRADE).iter().count() == 1
+        && fields.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        && headers::has_token(fields, header::CONNECTION, "upgrade");
+    let accept = fields.get_all(header::SEC_WEBSOCKET_ACCEPT).iter().collect::<Vec<_>>();
+    let is_accepted = matches!(accept[..], [value] if value.as_bytes() == upgrade::accept_key(key).as_bytes());
+    // None was offered.
+    let has_extension = fields.contains_key(header::SEC_WEBSOCKET_EXTENSIONS);
+    let mut protocols = fields.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let protocol = protocols.next().cloned();
+    let is_offered = protocol.as_ref().is_none_or(|chosen| offered.iter().any(|offer| offer.as_bytes() == chosen.as_bytes()));
+    if is_websocket && is_accepted && !has_extension && is_offered && protocols.next().is_none() {
+        Ok(protocol)
+    } else {
+        Err(ExchangeError::Garbage(Fault::Handshake))
+    }
+}
+
+/// An app's refusal, whole, so that its connection can go.
+async fn refused(answer: Response<Incoming>) -> Result<Response<Body>, ExchangeError> {
+    let (mut parts, incoming) = answer.into_parts();
+    let said =
+        Limited::new(incoming, LARGEST_REFUSAL).collect().await.map_err(|_| ExchangeError::Garbage(Fault::TooLarge))?.to_bytes();
+    headers::drop_hop_by_hop(&mut parts.headers);
+    headers::drop_cors(&mut parts.headers);
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Ok(Response::from_parts(parts, body::full(said)))
+}
+
+/// Answers the client and lets the carriage begin once the answer is out.
+fn hand_over(
+    bench: &Arc<Bench>,
+    venue: &Arc<Venue>,
+    session: Arc<Session>,
+    attendance: Option<Attendance>,
+    agreed: Agreed,
+    opening: Option<Box<dyn Opening>>,
+    mut errand: Errand,
+) -> Response<Body> {
+    let (Some(handshake), Some(on_upgrade)) = (errand.handshake.take(), errand.on_upgrade.take()) else {
+        // `gate/pipeline` admits a WebSocket only with its handshake.
+        return Response::builder().status(StatusCode::INTERNAL_SERVER_ERROR).body(body::empty()).unwrap_or_default();
+    };
+    let protocol = agreed.protocol.clone().or_else(|| echo(&handshake, &errand));
+    let answer = upgrade::accept(&handshake, protocol.as_ref());
+    let task = Task {
+        venue: venue.clone(),
+        bench: bench.clone(),
+        upgraded: attendance.is_some(),
+        attendance: attendance.unwrap_or_else(|| session.attend(Instant::now())),
+        session,
+        pass: errand.pass,
+        mask: [errand.random[0], errand.random[5], errand.random[9], errand.random[14]],
+    };
+    bench.tasks.spawn(async move {
+        match tokio::time::timeout(HAND_OVER, on_upgrade).await {
+            Ok(Ok(client)) => task.carry(client, agreed, opening).await,
+            _ => task.never_began(),
+        }
+    });
+    answer
+}
+
+/// Browsers drop a connection whose offered subprotocols were all ignored: the marker of a token pair is answered.
+fn echo(handshake: &upgrade::Ask, errand: &Errand) -> Option<HeaderValue> {
+    let marker = errand.withheld_protocols.first()?;
+    handshake.protocols.contains(marker).then(|| HeaderValue::from_str(marker).ok()).flatten()
+}
+
+/// An open WebSocket and what it holds.
+struct Task {
+    venue: Arc<Venue>,
+    bench: Arc<Bench>,
+    session: Arc<Session>,
+    attendance: Attendance,
+    /// Whether the session began as polling.
+    upgraded: bool,
+    pass: Arc<dyn std::any::Any + Send + Sync>,
+    mask: [u8; 4],
+}
+
+impl Task {
+    async fn carry(self, client: Upgraded, agreed: Agreed, opening: Option<Box<dyn Opening>>) {
+        // HTTP/1.1 gives the bare connection back; an HTTP/2 stream stays wrapped.
+        match client.downcast::<Carrier>() {
+            Ok(parts) => {
+                let (stream, early) = (parts.io.into_inner(), parts.read_buf);
+                self.run(stream.into_untimed(), early, agreed, opening).await;
+            }
+            Err(client) => self.run(TokioIo::new(client), Bytes::new(), agreed, opening).await,
+        }
+    }
+
+    async fn run<C>(self, client: C, early: Bytes, agreed: Agreed, opening: Option<Box<dyn Opening>>)
+    where
+        C: AsyncRead + AsyncWrite + Reset + Unpin,
+    {
+        let terms = Arc::new(self.terms());
+        let session = self.session.clone();
+        let mut carriage = Box::new(Carriage::new((client, &early), (agreed.line, &agreed.early), opening, terms, session));
+        let ended = tokio::select! {
+            ended = carriage.run() => ended,
+            // The worker's last hour: there is no time left for goodbyes.
+            () = self.bench.stop.cancelled() => carriage.cut(Reason::Draining),
+        };
+        let (mut client, mut upstream) = carriage.into_ends();
+        if ended.reset {
+            client.reset();
+            upstream.reset();
+        }
+        drop((client, upstream));
+        self.ended(ended);
+    }
+
+    fn terms(&self) -> Terms {
+        let venue = &self.venue;
+        let is_engine = venue.kind == crate::config::route::Kind::Socketio;
+        Terms {
+            limits: venue.limits,
+            silence: if is_engine { silence_of(venue) } else { venue.patience.ping * 2 },
+            ping: (!is_engine).then_some(venue.patience.ping),
+            stall: venue.patience.stall,
+            expires: self.session.expires,
+            mask: self.mask,
+            carried: venue.carried.clone(),
+        }
+    }
+
+    fn ended(self, ended: super::frames::Ended) {
+        let session = &self.session;
+        let metrics = &self.venue.metrics;
+        session.bytes_in.fetch_add(ended.moved.bytes_in, Ordering::Relaxed);
+        session.bytes_out.fetch_add(ended.moved.bytes_out, Ordering::Relaxed);
+        session.messages_in.fetch_add(ended.moved.messages_in, Ordering::Relaxed);
+        session.messages_out.fetch_add(ended.moved.messages_out, Ordering::Relaxed);
+        session.close_code.store(ended.code.unwrap_or(0), Ordering::Relaxed);
+        // A client that upgrades says `2probe` and then `5`: one that never came so far goes on by polling.
+        let did_upgrade = ended.moved.messages_in >= 2;
+        if self.upgraded {
+            let outcome = if did_upgrade { "done" } else { "failed" };
+            metrics.upgrades.get_or_create_owned(&[("outcome", outcome)]).inc();
+        }
+        if self.upgraded && !did_upgrade && !session.ending.is_told() {
+            session.back_to_polling();
+            return;
+        }
+        self.venue.ledger.close(session, ended.reason);
+        drop((self.attendance, self.pass));
+    }
+
+    fn never_began(self) {
+        if self.upgraded {
+            self.session.back_to_polling();
+        } else {
+            self.venue.ledger.close(&self.session, Reason::ClientGone);
+        }
+    }
+}
+
+/// How long a client of Engine.IO may be silent: it answers the app's pings.
+fn silence_of(venue: &Venue) -> Duration {
+    let (interval, timeout) = venue.ping();
+    interval + timeout + SILENCE_MARGIN
+}
+
+/// A connection that can be dropped as rudely as its other half was.
+pub trait Reset {
+    fn reset(&mut self);
+}
+
+impl Reset for Line {
+    fn reset(&mut self) {
+        linger_not(self.tcp());
+    }
+}
+
+impl Reset for crate::net::Stream {
+    fn reset(&mut self) {
+        linger_not(self.tcp());
+    }
+}
+
+impl Reset for TokioIo<Upgraded> {
+    /// An HTTP/2 stream that is dropped unfinished is reset by that.
+    fn reset(&mut self) {}
+}
+
+/// Closing with a linger of zero sends RST instead of FIN.
+fn linger_not(tcp: &tokio::net::TcpStream) {
+    let _ = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+}

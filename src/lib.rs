@@ -16,3 +16,4 @@ pub mod http;
 pub mod policy;
 pub mod upstream;
 pub mod relay;
+pub mod gate;

@@ -1,0 +1,180 @@
+//! Who asks: of a newcomer the token must be good; of a running session the token must belong to whoever opened it. The sealed
+//! id remembers the token it was opened with, so a poll that repeats it costs one hash and no signature check.
+
+use std::time::SystemTime;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use http::{header, request::Parts};
+use zeroize::Zeroizing;
+
+use super::Room;
+use crate::{
+    http::{forwarded::Client, head::Head, headers},
+    policy::{
+        Refusal, Refused,
+        auth::{Carrier, Found, Identity, Place, TokenRefusal, token_tag},
+        origin::{Grant, Page},
+    },
+    relay::{
+        Asked, Reason,
+        seal::{self, Note, TokenMark},
+    },
+};
+
+/// The token a request shows, if any.
+pub struct Shown {
+    found: Result<Option<Token>, TokenRefusal>,
+}
+
+struct Token {
+    text: Zeroizing<String>,
+    place: Place,
+}
+
+/// Looks for the token in the places the route names.
+pub fn shown(room: &Room, parts: &Parts, head: Option<&Head>) -> Shown {
+    if !room.asks_who() {
+        return Shown::nothing();
+    }
+    let query = head.map_or("", |head| head.query.as_str());
+    let query: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+    let subprotocols: Vec<&str> = parts
+        .headers
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(',').map(str::trim))
+        .collect();
+    let cookies = |name: &str| headers::cookies(&parts.headers, name).collect::<Vec<_>>();
+    let carrier = Carrier {
+        authorization: parts.headers.get_all(header::AUTHORIZATION).iter().collect(),
+        cookies: &cookies,
+        query: &query,
+        subprotocols: &subprotocols,
+    };
+    let found = room.verifier.places().find(&carrier);
+    let owned = |found: Found<'_>| Token { text: Zeroizing::new(found.token.to_string()), place: found.place.clone() };
+    Shown { found: found.map(|found| found.map(owned)) }
+}
+
+impl Shown {
+    pub fn nothing() -> Self {
+        Self { found: Ok(None) }
+    }
+
+    /// Browsers send cookies whoever asks, so what one carries needs more proof.
+    pub fn is_by_cookie(&self) -> bool {
+        matches!(&self.found, Ok(Some(Token { place: Place::Cookie(_), .. })))
+    }
+
+    /// Subprotocols that are the token's and not the app's: the marker first, then the token.
+    pub fn withheld_protocols(&self) -> Vec<String> {
+        match &self.found {
+            Ok(Some(Token { text, place: Place::Subprotocol })) => vec!["bearer".into(), text.to_string()],
+            _ => Vec::new(),
+        }
+    }
+
+    fn token(&self) -> Result<Option<&Token>, Refused> {
+        self.found.as_ref().map(Option::as_ref).map_err(|refusal| Refused::from(refusal.clone()))
+    }
+}
+
+/// Somebody new: a good token, or nobody where nobody needs to be known.
+pub async fn newcomer(
+    room: &Room,
+    shown: &Shown,
+    now: SystemTime,
+    asked: Asked,
+) -> Result<(Option<Identity>, Option<TokenMark>, Asked), Refused> {
+    if !room.asks_who() {
+        return Ok((None, None, asked));
+    }
+    let found = shown.token()?.ok_or(Refusal::TokenAbsent)?;
+    let identity = room.verifier.verify_or_refetch(&found.text, now).await?;
+    let mark = TokenMark { tag: token_tag(&found.text), by_header: found.place == Place::Header };
+    Ok((Some(identity), Some(mark), asked))
+}
+
+/// A poll or a POST: the session's own token, or another good one of the same subject.
+pub async fn of_session(room: &Room, note: &Note, shown: &Shown, now: SystemTime) -> Result<Option<Identity>, Refused> {
+    if !room.asks_who() {
+        return Ok(None);
+    }
+    match shown.token()? {
+        Some(found) => agree(room, note, found, now).await.map(Some),
+        None => Err(Refusal::TokenAbsent.into()),
+    }
+}
+
+/// An upgrade: browsers cannot send Authorization with it, so a session whose token came by header may upgrade once
+/// without, from the page and the address that opened it. Browsers always say which page opens a WebSocket; who does not
+/// say is no browser and can send the token. `true`: this is such an upgrade.
+pub async fn of_upgrade(
+    room: &Room,
+    note: &Note,
+    shown: &Shown,
+    grant: &Grant,
+    own: Option<&Page>,
+    client: &Client,
+    now: SystemTime,
+) -> Result<(Option<Identity>, bool), Refused> {
+    if !room.asks_who() {
+        return Ok((None, false));
+    }
+    if let Some(found) = shown.token()? {
+        return agree(room, note, found, now).await.map(|identity| (Some(identity), false));
+    }
+    let by_header = note.token.is_some_and(|mark| mark.by_header);
+    // A same-origin handshake shows no origin; the page that may go on with it is the gate's own.
+    let same_page = match (note.origin, grant.tag()) {
+        (Some(opened_by), Some(asks)) => opened_by == asks,
+        (None, Some(_)) => own.is_some_and(|own| grant.page() == Some(own.as_str())),
+        (_, None) => false,
+    };
+    let same_address = note.address == seal::address_tag(client.address);
+    if by_header && same_page && same_address { Ok((note.identity.clone(), true)) } else { Err(Refusal::TokenAbsent.into()) }
+}
+
+/// The identity of a session whose request shows this token.
+async fn agree(room: &Room, note: &Note, found: &Token, now: SystemTime) -> Result<Identity, Refused> {
+    let Some(opened_by) = &note.identity else {
+        // Opened when nobody needed to be known; the rules have changed since.
+        return Err(Refused::because(Refusal::SessionUnknown, "the session has no identity"));
+    };
+    let is_same = note.token.is_some_and(|mark| verify_slices_are_equal(&mark.tag, &token_tag(&found.text)).is_ok());
+    if is_same {
+        return Ok(opened_by.clone());
+    }
+    let identity = room.verifier.verify_or_refetch(&found.text, now).await?;
+    if identity.subject() == opened_by.subject() {
+        Ok(opened_by.clone())
+    } else {
+        Err(Refused::because(
+            Refusal::SessionSubject,
+            format!("a session of {} was asked for with a token of {}", name(opened_by), name(&identity)),
+        ))
+    }
+}
+
+fn name(identity: &Identity) -> &str {
+    identity.subject().unwrap_or("nobody")
+}
+
+/// The identity of this session is no longer good.
+pub fn end_expired(room: &Room, note: &Note) {
+    end(room, note, Reason::Expired);
+}
+
+/// The member of this session is gone, and the session with it.
+pub fn end_gone(room: &Room, note: &Note) {
+    end(room, note, Reason::MemberGone);
+}
+
+fn end(room: &Room, note: &Note, reason: Reason) {
+    if let Some(session) = room.venue.ledger.find(note.key()) {
+        room.venue.ledger.close(&session, reason);
+        // A poll that waits just now hears it too.
+        session.ending.tell(reason);
+    }
+}

@@ -1,0 +1,153 @@
+//! The story of a request: what is asked, which page asks, who, how often, where to, and then the carriage. Each step is a
+//! room's own judgement; here they only stand in order.
+
+pub mod generation;
+pub mod identify;
+pub mod pipeline;
+pub mod reply;
+pub mod story;
+pub mod wanted;
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use arc_swap::ArcSwap;
+
+pub use generation::{Generation, Room};
+
+use crate::{
+    relay::{Ledger, admission::Bench},
+    telemetry::Metrics,
+};
+
+/// One running gate: the generation in effect, and what outlives generations.
+pub struct Gate {
+    generation: ArcSwap<Generation>,
+    pub ledger: Arc<Ledger>,
+    pub metrics: Arc<Metrics>,
+    pub started: Instant,
+    /// It wants no new sessions any more.
+    leaving: AtomicBool,
+    /// New handshakes are refused as well: the listeners are closed.
+    closed: AtomicBool,
+    in_flight: AtomicUsize,
+    /// What the workers lend to their requests.
+    benches: Mutex<Vec<Arc<Bench>>>,
+}
+
+/// What the workers are busy with.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Load {
+    /// Connections and WebSockets that are served.
+    pub tasks: usize,
+    /// Connections to members, idle ones included.
+    pub upstream_connections: usize,
+}
+
+/// Somebody waits for an answer.
+pub struct InFlight<'a>(&'a AtomicUsize);
+
+impl Gate {
+    pub fn new(generation: Generation, ledger: Arc<Ledger>, metrics: Arc<Metrics>) -> Self {
+        metrics.generation.set(generation.number as i64);
+        Self {
+            generation: ArcSwap::from_pointee(generation),
+            ledger,
+            metrics,
+            started: Instant::now(),
+            leaving: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+            benches: Mutex::default(),
+        }
+    }
+
+    /// The generation in effect. A request asks once and is judged by that one to its end.
+    pub fn generation(&self) -> Arc<Generation> {
+        self.generation.load_full()
+    }
+
+    /// Puts the next generation in effect, whole and at once; gives back the one before.
+    pub fn swap(&self, next: Generation) -> Arc<Generation> {
+        self.metrics.generation.set(next.number as i64);
+        self.generation.swap(Arc::new(next))
+    }
+
+    /// `/readyz` says no from here on.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Acquire)
+    }
+
+    /// New sessions are refused from here on, also on connections that are still open.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// A worker has begun.
+    pub fn lend(&self, bench: Arc<Bench>) {
+        self.benches.lock().unwrap_or_else(PoisonError::into_inner).push(bench);
+    }
+
+    /// What the workers are busy with.
+    pub fn load(&self) -> Load {
+        let benches = self.benches.lock().unwrap_or_else(PoisonError::into_inner);
+        benches.iter().fold(Load::default(), |load, bench| Load {
+            tasks: load.tasks + bench.tasks.len(),
+            upstream_connections: load.upstream_connections + bench.connections.open(),
+        })
+    }
+
+    /// Counts a request until the guard is dropped.
+    pub fn enter(&self) -> InFlight<'_> {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(&self.in_flight)
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Brings the gauges up to date that nobody keeps while things happen.
+    pub fn measure(&self) {
+        let sessions = self.ledger.count();
+        self.metrics.sessions.get_or_create_owned(&[("transport", "polling")]).set(sessions.polling as i64);
+        self.metrics.sessions.get_or_create_owned(&[("transport", "websocket")]).set(sessions.websocket as i64);
+        let generation = self.generation();
+        self.metrics.limiter_keys.set(generation.limiter_keys() as i64);
+        let overflowed: u64 = generation.limiters().iter().map(|limiter| limiter.overflowed()).sum();
+        self.metrics.limiter_overflow.inc_by(overflowed.saturating_sub(self.metrics.limiter_overflow.get()));
+        if let Some(end) = generation.certificates.as_ref().and_then(|store| store.expires()) {
+            self.metrics.certificate_expiry.set(end.unix_timestamp());
+        }
+        if let Some(bytes) = resident_bytes() {
+            self.metrics.resident_bytes.set(bytes);
+        }
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Memory of this process that is resident, from proc(5) `status`.
+fn resident_bytes() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some((kibibytes * 1024) as f64)
+}

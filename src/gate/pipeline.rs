@@ -1,0 +1,243 @@
+//! One request from its head to its answer, in order: what is asked, which page, which session, how often, who, where to,
+//! carry. The order is meaning: a page is judged before tokens are looked at, so that every refusal can be read by an allowed
+//! page; an address is counted before signatures are checked, so that checking cannot be made to cost; nothing is leased
+//! for somebody who may not pass.
+
+use std::{
+    any::Any,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use http::{Method, Request, Response, header, request::Parts};
+use hyper::body::Incoming;
+
+use super::{
+    Gate, Generation, Room,
+    identify::{self, Shown},
+    reply,
+    story::Story,
+    wanted::{self, Wanted},
+};
+use crate::{
+    http::{
+        Body,
+        forwarded::{self, Client},
+        head::{Head, HeadShape},
+        headers,
+    },
+    net::Peer,
+    policy::{
+        Refusal, Refused,
+        auth::Identity,
+        limit::Permit,
+        origin::{Ask, FetchSite, Grant, OriginRefusal, Page, Shown as ShownOrigin, Wish},
+    },
+    relay::{
+        Admission, Asked,
+        admission::{Bench, Seat},
+        carry,
+        errand::Errand,
+        seal::Note,
+    },
+};
+
+/// A client's connection, as every request on it sees it.
+#[derive(Clone)]
+pub struct Connection {
+    pub peer: Arc<Peer>,
+    /// Its place among the connections; a WebSocket keeps it.
+    pub pass: Arc<dyn Any + Send + Sync>,
+}
+
+/// Answers one request. There is always an answer.
+pub async fn answer(gate: Arc<Gate>, bench: Arc<Bench>, connection: Connection, request: Request<Incoming>) -> Response<Body> {
+    let busy = gate.enter();
+    let generation = gate.generation();
+    let mut story = Story::begin(&generation, &connection.peer);
+    let told = tell(&gate, &generation, &bench, connection, request, &mut story).await;
+    let answer = match told {
+        Ok(answer) => answer,
+        Err(refused) => reply::refusal(&refused, &mut story),
+    };
+    let answer = story.end(&gate.metrics, &generation, answer);
+    drop(busy);
+    answer
+}
+
+async fn tell(
+    gate: &Gate,
+    generation: &Generation,
+    bench: &Arc<Bench>,
+    connection: Connection,
+    mut request: Request<Incoming>,
+    story: &mut Story,
+) -> Result<Response<Body>, Refused> {
+    // Without a wish to upgrade this is a value that never resolves.
+    let on_upgrade = Some(hyper::upgrade::on(&mut request));
+    let (parts, body) = request.into_parts();
+    let client = forwarded::client(&connection.peer, &parts.headers, &generation.config.listen.trusted_proxies);
+    story.meet(&parts, &client);
+
+    // What is asked, and of whom.
+    let head = Head::read(&parts, &HeadShape { url_size: generation.config.listen.url_size.to_usize() });
+    if head.as_ref().is_err_and(|error| error.is_about_framing()) {
+        story.closes();
+    }
+    let judged = |room: &Room, shown: &Shown| judge_page(room, &parts, &client, head.as_ref().ok(), shown);
+    let room = match &head {
+        Ok(head) => generation.room(head),
+        Err(_) => None,
+    };
+    let Some(room) = room else {
+        // No route's rules apply; the general ones decide whether the page may read why.
+        story.page(&judge_page(generation.lobby(), &parts, &client, head.as_ref().ok(), &Shown::nothing()));
+        return Err(head.err().map_or(Refusal::NotFound.into(), Refused::from));
+    };
+    story.enter(room);
+    let shown = identify::shown(room, &parts, head.as_ref().ok());
+    let page = judged(room, &shown);
+    story.page(&page);
+    let head = head?;
+
+    // Which page asks. A preflight ends here, without a token and without the app.
+    if let Some(wish) = Wish::read(&parts.method, &parts.headers) {
+        return preflight(room, page?, &wish, story);
+    }
+    let (asked, handshake) = wanted::read(room, &head, &parts)?;
+    story.asks(&asked);
+    let grant = page?;
+
+    // How often, and whether at all now.
+    let is_new = matches!(asked, Wanted::Open | Wanted::OpenWebSocket | Wanted::WebSocket | Wanted::Http);
+    if is_new && gate.is_closed() {
+        return Err(Refusal::Draining.into());
+    }
+    let now = Instant::now();
+    let in_flight = if is_new { Some(admit_address(room, &asked, &client, now)?) } else { None };
+
+    // Who asks.
+    let clock = SystemTime::now();
+    let (identity, token, asked) = match asked {
+        Wanted::Poll(note) | Wanted::Post(note) | Wanted::Upgrade(note) if room.venue.is_over(&note, clock) => {
+            identify::end_expired(room, &note);
+            return Err(Refused::because(Refusal::SessionUnknown, "token_expired"));
+        }
+        Wanted::Poll(note) => (identify::of_session(room, &note, &shown, clock).await?, None, Asked::Poll(note)),
+        Wanted::Post(note) => (identify::of_session(room, &note, &shown, clock).await?, None, Asked::Post(note)),
+        Wanted::Upgrade(note) => {
+            let own = own_page(&head, &client);
+            let (identity, on_trust) = identify::of_upgrade(room, &note, &shown, &grant, own.as_ref(), &client, clock).await?;
+            (identity, None, Asked::Upgrade { note, on_trust })
+        }
+        Wanted::Open => identify::newcomer(room, &shown, clock, Asked::Open).await?,
+        Wanted::OpenWebSocket => identify::newcomer(room, &shown, clock, Asked::OpenWebSocket).await?,
+        Wanted::WebSocket => identify::newcomer(room, &shown, clock, Asked::WebSocket).await?,
+        Wanted::Http => identify::newcomer(room, &shown, clock, Asked::Http).await?,
+    };
+    story.knows(identity.as_ref());
+    let permits = if is_new { admit_user(room, &asked, identity.as_ref(), &client, now)? } else { Vec::new() };
+
+    // Where to.
+    let seat = match &asked {
+        Asked::Poll(note) | Asked::Post(note) | Asked::Upgrade { note, .. } => seat_of(room, note, now)?,
+        _ => Seat::New(generation.lease(room, identity.as_ref(), &client, &parts.headers, now)?),
+    };
+    story.goes_to(seat.member());
+
+    let affinity = room.affinity(&parts.headers, seat.member().id(), client.secure);
+    let admission = Admission { grant, identity, token, permits, seat, asked, address: client.address };
+    let errand = Errand {
+        withheld_protocols: shown.withheld_protocols(),
+        parts,
+        head,
+        client,
+        peer: connection.peer,
+        fresh: story.fresh,
+        random: story.random,
+        handshake,
+        on_upgrade,
+        pass: connection.pass,
+    };
+    let mut answer = carry::carry(bench, &room.venue, admission, errand, body).await?;
+    drop(in_flight);
+    if let Some(cookie) = affinity {
+        answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(answer)
+}
+
+fn judge_page(room: &Room, parts: &Parts, client: &Client, head: Option<&Head>, shown: &Shown) -> Result<Grant, OriginRefusal> {
+    let own = head.and_then(|head| own_page(head, client));
+    let csrf = room.origin.csrf();
+    let ask = Ask {
+        origin: ShownOrigin::read(&parts.headers),
+        fetch_site: FetchSite::read(&parts.headers),
+        own: own.as_ref(),
+        carried_by_cookie: shown.is_by_cookie(),
+        changes: !matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::CONNECT),
+        csrf_cookie: csrf.and_then(|csrf| headers::cookie(&parts.headers, &csrf.cookie)).map(str::as_bytes),
+        csrf_header: csrf.and_then(|csrf| parts.headers.get(&csrf.header)).map(|value| value.as_bytes()),
+    };
+    room.origin.judge(&ask)
+}
+
+/// The gate itself, as this request names it.
+fn own_page(head: &Head, client: &Client) -> Option<Page> {
+    use crate::config::origin::Scheme;
+    let host = client.host.as_ref().unwrap_or(&head.host);
+    let port = client.port.unwrap_or_else(|| host.port_or_default(client.secure));
+    let scheme = if client.secure { Scheme::Https } else { Scheme::Http };
+    Page::new(scheme, &host.name, port).ok()
+}
+
+fn preflight(room: &Room, grant: Grant, wish: &Wish<'_>, story: &mut Story) -> Result<Response<Body>, Refused> {
+    let allowed = room.origin.preflight(&grant, wish).map_err(|refusal| {
+        let refused = Err::<Grant, _>(refusal.clone());
+        story.page(&refused);
+        Refused::from(refusal)
+    })?;
+    Ok(reply::preflight(&allowed, story))
+}
+
+fn admit_address(room: &Room, asked: &Wanted, client: &Client, now: Instant) -> Result<Option<Permit>, Refused> {
+    room.limiter.admit_address(client.address, now)?;
+    match asked {
+        // A plain request may wait long for its app; what is counted as a handshake is one.
+        Wanted::Http => Ok(None),
+        _ if room.is_full() => Err(Refused::because(Refusal::Overloaded, "limit.sessions")),
+        _ => Ok(Some(room.limiter.hold_handshake()?)),
+    }
+}
+
+fn admit_user(
+    room: &Room,
+    asked: &Asked,
+    identity: Option<&Identity>,
+    client: &Client,
+    now: Instant,
+) -> Result<Vec<Permit>, Refused> {
+    let mut permits = Vec::new();
+    let subject = identity.and_then(Identity::subject);
+    if let Some(subject) = subject {
+        room.limiter.admit_user(subject, now)?;
+    }
+    if !matches!(asked, Asked::Http) {
+        permits.push(room.limiter.hold_address_session(client.address)?);
+        if let Some(subject) = subject {
+            permits.push(room.limiter.hold_user_session(subject)?);
+        }
+    }
+    Ok(permits)
+}
+
+/// The member a session lives on. When it is gone, so is the session: the client is told to start over, elsewhere.
+fn seat_of(room: &Room, note: &Note, now: Instant) -> Result<Seat, Refused> {
+    match room.venue.pool.reach(note.member, now) {
+        Ok(member) => Ok(Seat::Kept(member)),
+        Err(gone) => {
+            identify::end_gone(room, note);
+            Err(Refused::because(Refusal::SessionUnknown, gone.to_string()))
+        }
+    }
+}

@@ -17,3 +17,5 @@ pub mod policy;
 pub mod upstream;
 pub mod relay;
 pub mod gate;
+pub mod admin;
+pub mod app;

@@ -1,0 +1,275 @@
+//! The life of the process: build the first generation, bind, start the workers, watch and reload, and leave when told to.
+//! The main thread is the control thread: nothing on it touches a client's bytes.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, anyhow};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    drain,
+    reload::{self, Outcome},
+    watch::{self, Watch},
+    worker::{Socket, Words, Worker},
+};
+use crate::{
+    admin::{Admin, server::Door as AdminDoor},
+    config::{
+        Config,
+        load::{Loaded, Sources},
+    },
+    gate::{Gate, Generation, generation::Lasting},
+    net::{accept::Door, listen},
+    relay::{Ledger, Sealer},
+    telemetry::{Metrics, log},
+};
+
+/// How often tables are swept.
+const SWEEP: Duration = Duration::from_secs(5);
+/// How long workers may take to end after everything was cut.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+
+/// A gate that is up: what `run` waits on and `demo` talks to.
+pub struct Running {
+    pub gate: Arc<Gate>,
+    lasting: Arc<Lasting>,
+    workers: Vec<Worker>,
+    words: Words,
+    background: CancellationToken,
+    /// Where clients connect, the real ports.
+    pub public: SocketAddr,
+    pub plain: Option<SocketAddr>,
+    pub admin: Option<SocketAddr>,
+    pub probe: Option<SocketAddr>,
+}
+
+/// Serves until a signal says otherwise. `loaded` was judged already and has a configuration.
+pub fn run(loaded: Loaded, sources: Sources) -> anyhow::Result<ExitCode> {
+    let config = loaded.config.ok_or_else(|| anyhow!("the configuration was refused"))?;
+    let control = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    control.block_on(async {
+        let running = start(config)?;
+        let watch = Watch::new(loaded.files);
+        attend(running, watch, sources).await
+    })
+}
+
+/// Builds, binds and starts. Must be called inside a runtime, which becomes the control runtime.
+pub fn start(config: Config) -> anyhow::Result<Running> {
+    let limit = listen::raise_file_limit();
+    let metrics = Arc::new(Metrics::default());
+    let ledger = Arc::new(Ledger::new(metrics.clone()));
+    let lasting =
+        Arc::new(Lasting { ledger: ledger.clone(), metrics: metrics.clone(), ephemeral: Arc::new(Sealer::ephemeral()) });
+    let generation = Generation::build(Arc::new(config), &lasting, None, Instant::now()).map_err(|obstacles| {
+        let lines: Vec<String> =
+            obstacles.iter().map(|obstacle| format!("{}: {}; {}", obstacle.key, obstacle.what, obstacle.instead)).collect();
+        anyhow!("the configuration cannot be put in effect:\n  {}", lines.join("\n  "))
+    })?;
+    let config = generation.config.clone();
+    let workers = worker_count(&config);
+    let public = listen::bind(&config.listen.address, workers).context("listen.address")?;
+    let plain =
+        config.listen.plain.as_deref().map(|address| listen::bind(address, workers).context("listen.plain")).transpose()?;
+    let admin = bind_admin(&config.admin.address).context("admin.address")?;
+    let probe = bind_admin(&config.admin.probe_address).context("admin.probe_address")?;
+
+    generation.start_tasks();
+    let gate = Arc::new(Gate::new(generation, ledger, metrics));
+    // A trusted proxy brings many clients; theirs are the addresses that count.
+    let exempt = config.limit.exempt.iter().chain(&config.listen.trusted_proxies).copied().collect();
+    let door = Arc::new(Door::new(config.listen.connections, config.limit.connections_per_address, exempt, gate.metrics.clone()));
+    let words = Words::default();
+    let background = CancellationToken::new();
+    let addresses = (local(&public)?, plain.as_deref().map(local).transpose()?);
+    let workers = start_workers(&config, public, plain.unwrap_or_default(), &gate, &door, &words)?;
+    let running = Running {
+        admin: serve_admin(admin, AdminDoor::Admin, &gate, &background)?,
+        probe: serve_admin(probe, AdminDoor::Probe, &gate, &background)?,
+        gate,
+        lasting,
+        workers,
+        words,
+        background,
+        public: addresses.0,
+        plain: addresses.1,
+    };
+    running.announce(&config, limit);
+    running.sweep();
+    Ok(running)
+}
+
+fn worker_count(config: &Config) -> usize {
+    match config.listen.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        named => named,
+    }
+}
+
+fn local(listeners: &[TcpListener]) -> anyhow::Result<SocketAddr> {
+    Ok(listeners.first().context("no listener")?.local_addr()?)
+}
+
+fn start_workers(
+    config: &Config,
+    public: Vec<TcpListener>,
+    plain: Vec<TcpListener>,
+    gate: &Arc<Gate>,
+    door: &Arc<Door>,
+    words: &Words,
+) -> anyhow::Result<Vec<Worker>> {
+    let mut plain = plain.into_iter();
+    public
+        .into_iter()
+        .enumerate()
+        .map(|(number, listener)| {
+            let mut sockets = vec![Socket { listener, secure: config.tls.is_on() }];
+            sockets.extend(plain.next().map(|listener| Socket { listener, secure: false }));
+            Worker::start(number, sockets, gate.clone(), door.clone(), words.clone()).context("a worker cannot start")
+        })
+        .collect()
+}
+
+fn bind_admin(address: &str) -> anyhow::Result<Option<TcpListener>> {
+    if address.is_empty() {
+        return Ok(None);
+    }
+    let listener = listen::bind(address, 1)?.pop();
+    Ok(listener)
+}
+
+fn serve_admin(
+    listener: Option<TcpListener>,
+    door: AdminDoor,
+    gate: &Arc<Gate>,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<SocketAddr>> {
+    let Some(listener) = listener else { return Ok(None) };
+    let address = listener.local_addr()?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    tokio::spawn(Admin { gate: gate.clone(), door }.serve(listener, stop.clone()));
+    Ok(Some(address))
+}
+
+impl Running {
+    fn announce(&self, config: &Config, files: Option<u64>) {
+        let doors = [("public", Some(self.public)), ("plain", self.plain), ("admin", self.admin), ("probe", self.probe)];
+        for (door, address) in doors {
+            if let Some(address) = address {
+                let tls = door == "public" && config.tls.is_on();
+                tracing::info!(door, %address, tls, "listening");
+            }
+        }
+        tracing::debug!(open_files = files, "limits");
+        for (index, room) in self.gate.generation().rooms().iter().enumerate().filter(|(_, room)| !room.asks_who()) {
+            tracing::warn!(route = index, path = room.path(), "auth.when is \"none\": everybody may pass, nobody is known");
+        }
+        let generation = self.gate.generation();
+        if let Some(generated) = generation.certificates.as_ref().and_then(|store| store.generated.as_ref()) {
+            let (authority, trust) = (generated.authority.display(), generated.how_to_trust());
+            tracing::info!(%authority, is_new = generated.is_new, trust, "a development certificate is shown: clients must trust its authority");
+        }
+        if config.seal.keys.is_empty() {
+            tracing::warn!(
+                "seal.keys is empty: session ids are sealed with a key of this process alone; they end with it, and no other gate knows them"
+            );
+        }
+    }
+
+    fn sweep(&self) {
+        let (gate, stop) = (self.gate.clone(), self.background.clone());
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(SWEEP);
+            while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+                let generation = gate.generation();
+                let now = Instant::now();
+                gate.ledger.sweep(now);
+                let limiters: Vec<_> = generation.limiters().into_iter().cloned().collect();
+                // Some tens of milliseconds when the tables are full.
+                let _ = tokio::task::spawn_blocking(move || limiters.iter().for_each(|limiter| limiter.sweep(now))).await;
+            }
+        });
+    }
+
+    /// Leaves in good order within the configured time.
+    pub async fn leave(self) {
+        let config = self.gate.generation().config.clone();
+        let hurried = async {
+            match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+                (Ok(mut terminate), Ok(mut interrupt)) => {
+                    tokio::select! {
+                        _ = terminate.recv() => {}
+                        _ = interrupt.recv() => {}
+                    }
+                }
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = drain::leave(&self.gate, &self.words, config.drain.delay.0, config.drain.grace.0) => {}
+            () = hurried => tracing::warn!("told twice to end: ending now"),
+        }
+        self.cut().await;
+    }
+
+    /// Ends everything now.
+    pub async fn cut(self) {
+        self.gate.leave();
+        self.gate.close();
+        self.words.close.cancel();
+        self.words.finish.cancel();
+        self.words.stop.cancel();
+        self.background.cancel();
+        self.gate.generation().stop.cancel();
+        let workers = self.workers;
+        let joined = tokio::task::spawn_blocking(move || workers.into_iter().filter_map(|worker| worker.join().err()).count());
+        match tokio::time::timeout(LAST_WAIT, joined).await {
+            Ok(Ok(0)) => {}
+            Ok(_) => tracing::error!("a worker ended by a panic"),
+            Err(_) => tracing::warn!("a worker did not end in time"),
+        }
+    }
+
+    fn reload(&self, sources: &Sources, why: &str) -> Option<Vec<std::path::PathBuf>> {
+        let (outcome, files) = reload::reload(&self.gate, &self.lasting, sources, why);
+        files.filter(|_| outcome == Outcome::Taken)
+    }
+}
+
+/// Waits for signals and changed files.
+async fn attend(running: Running, mut watch: Watch, sources: Sources) -> anyhow::Result<ExitCode> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut look = tokio::time::interval(watch::EVERY);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {
+                if let Some(files) = running.reload(&sources, "SIGHUP") {
+                    watch = Watch::new(files);
+                }
+            }
+            _ = look.tick() => {
+                let changed = watch.changed();
+                if let Some(first) = changed.first() {
+                    tracing::info!(file = %first.display(), "a watched file has changed");
+                    if let Some(files) = running.reload(&sources, "a watched file has changed") {
+                        watch = Watch::new(files);
+                    }
+                }
+            }
+        }
+    }
+    running.leave().await;
+    tracing::info!("ended");
+    log::flush();
+    Ok(ExitCode::SUCCESS)
+}

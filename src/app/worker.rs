@@ -1,0 +1,150 @@
+//! One worker: a thread with a single-threaded runtime and listening sockets of its own. A connection stays where it was
+//! accepted for its whole life.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use tokio::{net::TcpStream, runtime};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    gate::{
+        Gate,
+        pipeline::{self, Connection},
+    },
+    http::serve,
+    net::{
+        Stream,
+        accept::{self, Door, Pass},
+        arrive,
+    },
+    relay::admission::Bench,
+    upstream::connect::Connections,
+};
+
+/// How long cut connections may take to note that they were.
+const LAST_NOTES: Duration = Duration::from_millis(500);
+
+/// One listening socket of a worker.
+pub struct Socket {
+    pub listener: TcpListener,
+    /// TLS is ended here; otherwise the listener is plain.
+    pub secure: bool,
+}
+
+/// The three words a worker hears, in this order.
+#[derive(Clone, Default)]
+pub struct Words {
+    /// Accept nobody any more.
+    pub close: CancellationToken,
+    /// Idle connections may go; requests finish.
+    pub finish: CancellationToken,
+    /// Whatever is still there is cut.
+    pub stop: CancellationToken,
+}
+
+/// A running worker.
+pub struct Worker {
+    thread: thread::JoinHandle<()>,
+}
+
+impl Worker {
+    /// Starts it. It ends by itself after `words.close`, when its last connection has ended or at `words.stop`.
+    pub fn start(number: usize, sockets: Vec<Socket>, gate: Arc<Gate>, door: Arc<Door>, words: Words) -> std::io::Result<Self> {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+            runtime.block_on(work(sockets, gate, door, words));
+            // Connections that were cut drop their sockets with the runtime.
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { thread })
+    }
+
+    /// Waits for its end.
+    pub fn join(self) -> thread::Result<()> {
+        self.thread.join()
+    }
+}
+
+async fn work(sockets: Vec<Socket>, gate: Arc<Gate>, door: Arc<Door>, words: Words) {
+    let tasks = TaskTracker::new();
+    let bench = Arc::new(Bench { connections: Arc::new(Connections::new()), tasks: tasks.clone(), stop: words.stop.clone() });
+    gate.lend(bench.clone());
+    tokio::spawn(bench.connections.clone().tend(words.stop.clone()));
+    for socket in sockets {
+        let listener = match tokio::net::TcpListener::from_std(socket.listener) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(%error, "a worker cannot use its listening socket");
+                continue;
+            }
+        };
+        let close = words.close.clone();
+        let (gate, bench, words, connections) = (gate.clone(), bench.clone(), words.clone(), tasks.clone());
+        let handle = move |tcp: TcpStream, address: SocketAddr, pass: Pass| {
+            let serving = serve_one(gate.clone(), bench.clone(), words.clone(), socket.secure, tcp, address, pass);
+            connections.spawn(serving);
+        };
+        tokio::spawn(accept::accept_loop(listener, door.clone(), close, handle));
+    }
+    words.close.cancelled().await;
+    tasks.close();
+    if words.stop.run_until_cancelled(tasks.wait()).await.is_none() {
+        // What was cut notes its end; whatever cannot within this time is dropped.
+        let _ = tokio::time::timeout(LAST_NOTES, tasks.wait()).await;
+    }
+}
+
+/// One connection from its first byte to its last request. A WebSocket lives on by itself.
+async fn serve_one(
+    gate: Arc<Gate>,
+    bench: Arc<Bench>,
+    words: Words,
+    secure: bool,
+    tcp: TcpStream,
+    address: SocketAddr,
+    mut pass: Pass,
+) {
+    let generation = gate.generation();
+    let arrival = if secure { generation.arrival.clone() } else { generation.plain_arrival.clone() };
+    let shape = generation.shape;
+    // A connection may outlive its generation.
+    drop(generation);
+    let arrived = tokio::select! {
+        arrived = Box::pin(arrive::arrive(tcp, address, &mut pass, &arrival)) => arrived,
+        () = words.stop.cancelled() => return,
+    };
+    let (stream, peer) = match arrived {
+        Ok(arrived) => arrived,
+        Err(turned) => {
+            gate.metrics.turned_away.get_or_create_owned(&[("cause", turned.name())]).inc();
+            if let Some(outcome) = turned.handshake() {
+                gate.metrics.tls_handshakes.get_or_create_owned(&[("outcome", outcome)]).inc();
+            }
+            tracing::debug!(address = %address.ip(), cause = turned.name(), error = %turned, "connection turned away");
+            return;
+        }
+    };
+    count_handshake(&gate, &stream);
+    let http2 = peer.http2;
+    let connection = Connection { peer: Arc::new(peer), pass: Arc::new(pass) };
+    let metrics = gate.metrics.clone();
+    let answer = move |request| pipeline::answer(gate.clone(), bench.clone(), connection.clone(), request);
+    tokio::select! {
+        () = Box::pin(serve::connection(stream, http2, shape, words.finish.clone(), metrics, answer)) => {}
+        () = words.stop.cancelled() => {}
+    }
+}
+
+fn count_handshake(gate: &Gate, stream: &Stream) {
+    let Stream::Tls(tls) = stream else { return };
+    let outcome = match tls.get_ref().1.handshake_kind() {
+        Some(rustls::HandshakeKind::Resumed) => "resumed",
+        _ => "full",
+    };
+    gate.metrics.tls_handshakes.get_or_create_owned(&[("outcome", outcome)]).inc();
+}

@@ -19,3 +19,4 @@ pub mod relay;
 pub mod gate;
 pub mod admin;
 pub mod app;
+pub mod cli;

@@ -1,0 +1,141 @@
+//! From the command line to the judges: `explain origin`, `explain token` and `token` load the configuration, pick the route
+//! that is asked about, and print what the judge says. The reports themselves are made in files of their own.
+
+use std::{
+    collections::BTreeMap,
+    io::{Read, Write},
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use serde_json::Value;
+
+use super::{args, explain_origin, explain_token, token};
+use crate::{
+    config::{self, Config, Sources, auth::Auth, origin::Origin, route::Route},
+    net::tls::trust,
+    policy::{
+        auth::Verifier,
+        origin::{Judge, Surroundings},
+    },
+};
+
+/// A token on standard input is no longer than this.
+const LONGEST_TOKEN: u64 = 64 * 1024;
+/// How long an issuer's keys are waited for.
+const KEYS_PATIENCE: Duration = Duration::from_secs(6);
+
+/// May a page connect, and if not, why.
+pub fn origin(sources: &Sources, url: &str, path: Option<&str>) -> ExitCode {
+    told(load(sources).and_then(|config| {
+        let origin = origin_of(&config, path)?;
+        let surroundings = Surroundings { environment: config.environment, public_origins: &config.listen.public_origins };
+        let judge = Judge::new(origin, &surroundings)
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+        let mut report = explain_origin::report(&judge, url);
+        if origin.own && config.listen.public_origins.is_empty() {
+            report.push_str("\n  a page of the gate's own origin, as a request names it, is allowed as well (origin.own)");
+        }
+        Ok(report)
+    }))
+}
+
+/// Which checks a token passes.
+pub fn explain(sources: &Sources, text: &str, path: Option<&str>) -> ExitCode {
+    told(load(sources).and_then(|config| {
+        let verifier = verifier_of(auth_of(&config, path)?)?;
+        let text = if text == "-" { from_input()? } else { text.to_string() };
+        Ok(explain_token::report(&verifier, text.trim(), SystemTime::now()))
+    }))
+}
+
+/// Mints a token.
+pub fn mint(sources: &Sources, asked: &args::Token) -> ExitCode {
+    told(load(sources).and_then(|config| {
+        let ask = token::MintAsk {
+            subject: asked.subject.clone(),
+            roles: asked.roles.clone(),
+            claims: asked.claims.iter().map(|(name, value)| (name.clone(), claim(value))).collect::<BTreeMap<_, _>>(),
+            expires: Some(asked.expires.0),
+            issuer: asked.issuer.clone(),
+            audience: asked.audience.clone(),
+        };
+        token::mint(auth_of(&config, None)?, &ask, SystemTime::now())
+    }))
+}
+
+fn told(outcome: Result<String, String>) -> ExitCode {
+    match outcome {
+        Ok(page) => {
+            // A pager that is closed early is no failure.
+            let _ = writeln!(std::io::stdout(), "{}", page.trim_end());
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn load(sources: &Sources) -> Result<Config, String> {
+    let loaded = config::load(sources);
+    let problems = || loaded.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    loaded.config.clone().ok_or_else(problems)
+}
+
+fn origin_of<'a>(config: &'a Config, path: Option<&str>) -> Result<&'a Origin, String> {
+    route_of(config, path).map(|route| route.map_or(&config.origin, |route| &route.origin))
+}
+
+fn auth_of<'a>(config: &'a Config, path: Option<&str>) -> Result<&'a Auth, String> {
+    route_of(config, path).map(|route| route.map_or(&config.auth, |route| &route.auth))
+}
+
+/// The route that is asked about: by its path, else the only one, else none, which means the top tables.
+fn route_of<'a>(config: &'a Config, path: Option<&str>) -> Result<Option<&'a Route>, String> {
+    match (path, config.route.as_slice()) {
+        (None, [only]) => Ok(Some(only)),
+        (None, _) => Ok(None),
+        (Some(path), routes) => routes.iter().find(|route| route.path == path).map(Some).ok_or_else(|| {
+            let known = routes.iter().map(|route| route.path.as_str()).collect::<Vec<_>>().join(", ");
+            format!("no route has the path {path}; there are: {known}")
+        }),
+    }
+}
+
+/// The judge of tokens, with an issuer's keys fetched.
+fn verifier_of(auth: &Auth) -> Result<Verifier, String> {
+    let needs_keys = auth.jwks_url.is_some() || auth.oidc_issuer.is_some();
+    let trust = match needs_keys {
+        true => Some(Arc::new(trust::client_config(auth.jwks_ca.as_deref(), None).map_err(|problem| problem.to_string())?)),
+        false => None,
+    };
+    let verifier = Verifier::new(auth, &[], trust)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+    if let Some(jwks) = verifier.jwks() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+        let fetched = runtime.block_on(async { tokio::time::timeout(KEYS_PATIENCE, jwks.fetch()).await });
+        match fetched {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => eprintln!("the issuer's keys cannot be fetched: {failure}"),
+            Err(_) => eprintln!("the issuer's keys cannot be fetched in time"),
+        }
+    }
+    Ok(verifier)
+}
+
+fn from_input() -> Result<String, String> {
+    let mut text = String::new();
+    std::io::stdin()
+        .take(LONGEST_TOKEN)
+        .read_to_string(&mut text)
+        .map_err(|error| format!("standard input cannot be read: {error}"))?;
+    Ok(text)
+}
+
+/// What is JSON is taken as JSON, anything else as text.
+fn claim(value: &str) -> Value {
+    serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_string()))
+}

@@ -1,0 +1,3 @@
+//! The operator's door, through the real program.
+
+mod door;

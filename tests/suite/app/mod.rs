@@ -1,0 +1,4 @@
+//! The life of the process: leaving, taking a new configuration.
+
+mod drain;
+mod reload;

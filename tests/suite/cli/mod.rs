@@ -1,0 +1,5 @@
+mod args;
+mod check;
+mod demo;
+mod explain_token;
+mod token;

@@ -1,0 +1,6 @@
+//! Bytes and their meaning: tables, round trips, hostile bytes.
+
+mod close;
+mod engine;
+mod frame;
+mod payload;

@@ -1,0 +1,201 @@
+use super::workshop::{SECRET, Workshop};
+
+/// What a file adds to a good configuration, and what must be said: severity, key, part of the reason.
+fn rows() -> Vec<(&'static str, &'static str, &'static str, &'static str)> {
+    vec![
+        ("[listen]\naddress = \"nowhere\"", "refused", "listen.address", "no address to listen on"),
+        ("[listen]\naddress = \":8443\"", "refused", "listen.address", "no address to listen on"),
+        ("[listen]\naddress = \"0.0.0.0:8443\"", "refused", "listen.address", "plain HTTP to other machines"),
+        ("[listen]\naddress = \"[::]:8443\"", "refused", "listen.address", "plain HTTP to other machines"),
+        ("[listen]\nplain = \"0.0.0.0:8080\"", "refused", "listen.plain", "plain HTTP to other machines"),
+        ("[listen]\nplain = \"127.0.0.1:8443\"", "refused", "listen.plain", "the same address as listen.address"),
+        ("[listen]\nbehind_proxy = true", "warning", "listen.behind_proxy", "no proxy is trusted"),
+        ("[listen]\nproxy_protocol = true", "refused", "listen.proxy_protocol", "nobody could connect"),
+        ("[listen]\npublic_origins = [\"https://*.example.com\"]", "refused", "listen.public_origins.0", "no exact origin"),
+        ("[listen]\nworkers = 4000", "refused", "listen.workers", "too many"),
+        ("[listen]\nhead_deadline = 0", "refused", "listen.head_deadline", "no time at all"),
+        ("[listen]\nwrite_deadline = \"0s\"", "refused", "listen.write_deadline", "no time at all"),
+        ("[listen]\nhead_size = \"1 KiB\"", "refused", "listen.head_size", "no size for a request head"),
+        ("[listen]\nurl_size = \"64 KiB\"", "refused", "listen.url_size", "no size for a URL"),
+        ("[tls]\ncertificate = \"a.crt\"", "refused", "tls.certificate", "no key beside it"),
+        ("[tls]\nkey = \"a.key\"", "refused", "tls.key", "no certificate"),
+        ("[tls]\ngenerate = true\ncertificate = \"a\"\nkey = \"b\"", "refused", "tls.generate", "shall be generated"),
+        ("[seal]\nkeys = [\"short\"]", "refused", "seal.keys.0", "has 5 bytes and needs 32"),
+        ("[admin]\naddress = \"0.0.0.0:9090\"", "refused", "admin.address", "without a token"),
+        ("[admin]\ntoken = \"short\"", "refused", "admin.token", "has 5 bytes and needs 16"),
+        ("[log]\nlevel = \"warn,inof\"", "refused", "log.level", "\"inof\" names no level"),
+        ("[log]\nlevel = \"\"", "refused", "log.level", "no level"),
+        ("[log]\ndebug_for = [\"ana\"]", "refused", "log.debug_for.0", "nobody to follow"),
+        ("[auth]\nfrom = []", "refused", "auth.from", "looked for nowhere"),
+        ("[auth]\nfrom = [\"header\", \"body\"]", "refused", "auth.from.1", "no place for a token"),
+        ("[auth]\nfrom = [\"query:sid\"]", "refused", "auth.from.0", "no place for a token"),
+        ("[auth]\nfrom = [\"cookie:\"]", "refused", "auth.from.0", "no place for a token"),
+        ("[auth]\nsecret = \"short\"", "refused", "auth.secret", "has 5 bytes and needs 32"),
+        ("[auth]\nalgorithms = [\"RS256\"]", "refused", "auth.algorithms", "no JWKS is named"),
+        ("[auth]\njwks_url = \"nonsense\"", "refused", "auth.jwks_url", "no URL"),
+        ("[auth]\njwks_url = \"http://id.example/jwks\"", "warning", "auth.jwks_url", "anybody's"),
+        ("[auth]\noidc_issuer = \"https://u:p@id.example\"", "refused", "auth.oidc_issuer", "user name or password"),
+        ("[[auth.keys]]\nid = \"a\"", "refused", "auth.keys.0", "exactly one of"),
+        (
+            "[[auth.keys]]\npem = \"x\"\nalgorithms = [\"HS256\"]",
+            "refused",
+            "auth.keys.0.algorithms",
+            "do not belong to this kind",
+        ),
+        (
+            "[[auth.keys]]\npem = \"x\"\nalgorithms = [\"RS256\", \"ES256\"]",
+            "refused",
+            "auth.keys.0.algorithms",
+            "different kinds",
+        ),
+        ("[auth]\nsubject = \"\"", "refused", "auth.subject", "no claim"),
+        ("[auth.identity]\ntoken = \"X-Identity\"", "refused", "auth.identity.token", "no secret to sign"),
+        ("[auth.identity]\nsubject = \"X Subject\"", "refused", "auth.identity.subject", "no name of a header"),
+        ("[origin]\nallow = [\"*\"]", "refused", "origin.allow.0", "every page on the internet"),
+        ("[origin]\nallow = [\"null\"]", "warning", "origin.allow.0", "any page can make a frame"),
+        ("[origin]\nallow = [\"app.example\"]", "refused", "origin.allow.0", "it has no scheme"),
+        ("[origin]\nhosts = [\"https://app.example\"]", "refused", "origin.hosts.0", "not a host name"),
+        ("[origin]\nheaders = [\"*\"]", "refused", "origin.headers.0", "means nothing"),
+        ("[limit]\nkeys = 0", "refused", "limit.keys", "one bucket"),
+        ("[socketio]\ntransports = []", "refused", "socketio.transports", "no transport is left"),
+        ("[socketio]\nping_timeout = 0", "refused", "socketio.ping_timeout", "no time at all"),
+        ("[socketio]\nmax_payload = 10", "refused", "socketio.max_payload", "too little"),
+        ("[[upstream]]\nname = \"app\"", "refused", "upstream.0.members", "no members"),
+        (
+            "[[upstream]]\nname = \"app\"\nmembers = [\"unix:/run/app\"]",
+            "refused",
+            "upstream.0.members.0",
+            "Unix sockets are not in this release",
+        ),
+        ("[[upstream]]\nname = \"app\"\nmembers = [\"ws://app:1\"]", "refused", "upstream.0.members.0", "also for WebSocket"),
+        ("[[upstream]]\nname = \"app\"\nmembers = [\"app:3001\"]", "refused", "upstream.0.members.0", "no scheme or no host"),
+        ("[[upstream]]\nname = \"app\"\nmembers = [\"http://app:1/path\"]", "refused", "upstream.0.members.0", "has no path"),
+        (
+            "[[upstream]]\nname = \"app\"\nmembers = [\"http://a:1\", \"http://a:1/\"]",
+            "refused",
+            "upstream.0.members.1",
+            "listed twice",
+        ),
+        (
+            "[[upstream]]\nname = \"app\"\nmembers = [{ url = \"http://a:1\", weight = 0 }]",
+            "refused",
+            "upstream.0.members.0",
+            "weight 0",
+        ),
+        (
+            "[[upstream]]\nname = \"app\"\nmembers = [\"http://a:1\"]\nbalance = \"hash\"\nhash = \"moon\"",
+            "refused",
+            "upstream.0.hash",
+            "cannot be hashed",
+        ),
+        (
+            "[[upstream]]\nname = \"app\"\nmembers = [\"http://a:1\"]\norigin = \"yes\"",
+            "refused",
+            "upstream.0.origin",
+            "no origin to send",
+        ),
+        (
+            "[[upstream]]\nname = \"app\"\nmembers = [\"http://a:1\"]\nconnect_deadline = 0",
+            "refused",
+            "upstream.0.connect_deadline",
+            "no time",
+        ),
+        (
+            "[[upstream]]\nname = \"a\"\nmembers = [\"http://a:1\"]\n[[upstream]]\nname = \"a\"\nmembers = [\"http://b:1\"]",
+            "refused",
+            "upstream.1.name",
+            "two upstreams",
+        ),
+        ("[[route]]\npath = \"/x/\"\nupstream = \"ap\"", "refused", "route.0.upstream", "no upstream called \"ap\""),
+        ("[[route]]\npath = \"socket.io/\"", "refused", "route.0.path", "does not start with /"),
+        ("[[route]]\npath = \"/socket.io\"", "refused", "route.0.path", "ends with /"),
+        ("[[route]]\npath = \"/a/../b/\"", "refused", "route.0.path", "can never be asked for"),
+        ("[[route]]\npath = \"/a/\"\n[[route]]\npath = \"/a/\"", "refused", "route.1.path", "another route"),
+        ("[[route]]\npath = \"/a/\"\nhosts = [\"https://x\"]", "refused", "route.0.hosts.0", "no host name"),
+    ]
+}
+
+#[test]
+fn every_rule_names_its_key_and_reason() {
+    let mut missing = Vec::new();
+    for (text, severity, key, what) in rows() {
+        let paragraphs = Workshop::ready().file("more.toml", text).paragraphs();
+        let start = format!("{severity}: more.toml:");
+        let is_said = |paragraph: &&String| {
+            paragraph.starts_with(&start) && paragraph.contains(&format!(": {key}: ")) && paragraph.contains(what)
+        };
+        if paragraphs.iter().filter(is_said).count() != 1 {
+            missing.push(format!("{text}\nmust say once: {severity} {key} {what}\nsaid:\n{}\n", paragraphs.join("\n")));
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
+fn good_configurations_pass_every_rule() {
+    for text in [
+        "[listen]\naddress = \"0.0.0.0:8443\"\n[tls]\ngenerate = true",
+        "[listen]\naddress = \"0.0.0.0:8443\"\nbehind_proxy = true\ntrusted_proxies = [\"10.0.0.0/8\", \"192.0.2.1\"]\nproxy_protocol = true",
+        "[listen]\naddress = \"[::1]:0\"\nplain = \"127.0.0.1:0\"",
+        "[origin]\nallow = [\"*\"]\ncredentials = false",
+        "[origin]\nhosts = [\"app.example\", \"::1\", \"0.0.0.0\"]\nports = [443]\nallow = [\"http://localhost:*\"]",
+        "[auth]\nwhen = \"none\"",
+        "[auth]\njwks_url = \"http://localhost:8080/jwks\"\nalgorithms = [\"HS256\", \"RS256\"]",
+        "[admin]\naddress = \"0.0.0.0:9090\"\ntoken = \"0123456789abcdef\"",
+        "[admin]\naddress = \"\"\nprobe_address = \"0.0.0.0:9091\"",
+        "[[route]]\npath = \"/a/\"\nhosts = [\"a.example\"]\n[[route]]\npath = \"/a/\"\nhosts = [\"*.example\"]",
+        "[[route]]\npath = \"/ws\"\nkind = \"websocket\"\nrewrite = \"/\"",
+        "[[upstream]]\nname = \"app\"\nmembers = [\"https://a\", { url = \"http://[::1]:1\", weight = 3 }]\nbalance = \"hash\"\nhash = \"claim:user.id\"\norigin = \"https://x.example\"",
+    ] {
+        Workshop::ready().file("more.toml", text).config();
+    }
+}
+
+#[test]
+fn production_asks_for_more() {
+    let production = "environment = \"production\"\n";
+    for (text, key, what) in [
+        ("", "seal.keys", "outlives a restart"),
+        ("[tls]\ngenerate = true", "tls.generate", "no generated certificates"),
+        ("[origin]\nallow = [\"http://*.example.com\"]", "origin.allow.0", "plain http"),
+        ("[auth]\njwks_url = \"http://id.example/\"", "auth.jwks_url", "production"),
+    ] {
+        let paragraphs = Workshop::ready().file("more.toml", &format!("{production}{text}")).paragraphs();
+        let is_said =
+            |paragraph: &String| paragraph.starts_with("refused") && paragraph.contains(key) && paragraph.contains(what);
+        assert!(paragraphs.iter().any(is_said), "{text}: {paragraphs:?}");
+    }
+    let good = format!(
+        "{production}[seal]\nkeys = [\"{SECRET}\"]\n[origin]\nallow = [\"http://named.example\", \"https://*.example.com\"]\n"
+    );
+    Workshop::ready().file("more.toml", &good).config();
+}
+
+#[test]
+fn a_wrong_value_that_many_routes_inherit_is_told_once() {
+    let text = "[origin]\nallow = [\"*\"]\n[[route]]\npath = \"/a/\"\n[[route]]\npath = \"/b/\"\n[[route]]\npath = \"/c/\"\n[route.origin]\nallow = [\"*\"]\n";
+    let paragraphs = Workshop::ready().file("more.toml", text).paragraphs();
+    let keys: Vec<&str> = paragraphs.iter().filter_map(|paragraph| paragraph.split(": ").nth(2)).collect();
+    assert_eq!(keys, ["origin.allow.0", "route.2.origin.allow.0"], "{paragraphs:?}");
+}
+
+#[test]
+fn top_tables_that_every_route_overrides_need_no_key() {
+    let text = format!(
+        "[[upstream]]\nname = \"app\"\nmembers = [\"http://a:1\"]\n[[route]]\npath = \"/a/\"\n[route.auth]\nsecret = \"{SECRET}\"\n"
+    );
+    Workshop::new().file("gate.toml", &text).config();
+}
+
+#[test]
+fn a_gate_without_key_or_upstream_says_what_to_write() {
+    assert_eq!(
+        Workshop::new().paragraphs(),
+        [
+            "refused: default: upstream: there is no app server to stand before. Write SOCKGATE_UPSTREAM=http://127.0.0.1:3001, or an [[upstream]] \
+             with name and members.",
+            "refused: default: auth.when: every handshake needs a token, and there is no key to check one with. Set auth.secret_file or JWT_SECRET, \
+             list auth.keys, or name auth.jwks_url or auth.oidc_issuer; to let everybody in write auth.when = \"none\".",
+        ]
+    );
+}

@@ -1,0 +1,11 @@
+mod check;
+mod env;
+mod files;
+mod layers;
+mod legacy;
+mod pattern;
+mod problems;
+mod reference;
+mod secrecy;
+mod units;
+pub mod workshop;

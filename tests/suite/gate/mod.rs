@@ -1,0 +1,14 @@
+//! What is let in, through the real program: framing, targets, pages, tokens, identity, limits, routes, both versions of HTTP.
+
+mod canonical;
+mod cors;
+mod forwarded;
+mod framing;
+mod http2;
+mod identity;
+mod limits;
+mod refusals;
+mod routes;
+mod slow;
+mod tls;
+mod tokens;

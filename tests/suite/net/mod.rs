@@ -1,0 +1,8 @@
+mod accept;
+mod arrive;
+mod clock;
+mod dial;
+mod listen;
+mod proxy;
+pub mod support;
+mod tls;

@@ -1,0 +1,5 @@
+mod accept;
+mod expiry;
+mod generate;
+mod store;
+pub mod support;

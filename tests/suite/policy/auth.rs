@@ -1,0 +1,9 @@
+//! Who is asking.
+
+mod announce;
+mod claims;
+pub mod issuer;
+mod jwks;
+mod keys;
+mod token;
+mod verifier;

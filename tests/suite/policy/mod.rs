@@ -1,0 +1,3 @@
+pub mod auth;
+mod limit;
+mod origin;

@@ -1,0 +1,6 @@
+mod balance;
+mod connect;
+mod health;
+mod pool;
+mod route;
+mod support;

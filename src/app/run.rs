@@ -16,7 +16,7 @@ use super::{
     drain,
     reload::{self, Outcome},
     watch::{self, Watch},
-    worker::{Socket, Words, Worker},
+    worker::{Bounds, Socket, Words, Worker},
 };
 use crate::{
     admin::{Admin, server::Door as AdminDoor},
@@ -28,6 +28,7 @@ use crate::{
     net::{accept::Door, listen},
     relay::{Ledger, Sealer},
     telemetry::{Metrics, log},
+    upstream::connect::Quota,
 };
 
 /// How often tables are swept.
@@ -85,10 +86,11 @@ pub fn start(config: Config) -> anyhow::Result<Running> {
     // A trusted proxy brings many clients; theirs are the addresses that count.
     let exempt = config.limit.exempt.iter().chain(&config.listen.trusted_proxies).copied().collect();
     let door = Arc::new(Door::new(config.listen.connections, config.limit.connections_per_address, exempt, gate.metrics.clone()));
+    let bounds = Bounds { door, upstream: Arc::new(Quota::new(listen::half_of_files())) };
     let words = Words::default();
     let background = CancellationToken::new();
     let addresses = (local(&public)?, plain.as_deref().map(local).transpose()?);
-    let workers = start_workers(&config, public, plain.unwrap_or_default(), &gate, &door, &words)?;
+    let workers = start_workers(&config, public, plain.unwrap_or_default(), &gate, &bounds, &words)?;
     let running = Running {
         admin: serve_admin(admin, AdminDoor::Admin, &gate, &background)?,
         probe: serve_admin(probe, AdminDoor::Probe, &gate, &background)?,
@@ -121,7 +123,7 @@ fn start_workers(
     public: Vec<TcpListener>,
     plain: Vec<TcpListener>,
     gate: &Arc<Gate>,
-    door: &Arc<Door>,
+    bounds: &Bounds,
     words: &Words,
 ) -> anyhow::Result<Vec<Worker>> {
     let mut plain = plain.into_iter();
@@ -131,7 +133,7 @@ fn start_workers(
         .map(|(number, listener)| {
             let mut sockets = vec![Socket { listener, secure: config.tls.is_on() }];
             sockets.extend(plain.next().map(|listener| Socket { listener, secure: false }));
-            Worker::start(number, sockets, gate.clone(), door.clone(), words.clone()).context("a worker cannot start")
+            Worker::start(number, sockets, gate.clone(), bounds.clone(), words.clone()).context("a worker cannot start")
         })
         .collect()
 }

@@ -23,7 +23,7 @@ use crate::{
         arrive,
     },
     relay::admission::Bench,
-    upstream::connect::Connections,
+    upstream::connect::{Connections, Quota},
 };
 
 /// How long cut connections may take to note that they were.
@@ -47,6 +47,15 @@ pub struct Words {
     pub stop: CancellationToken,
 }
 
+/// What all workers share of the machine.
+#[derive(Clone)]
+pub struct Bounds {
+    /// Clients' connections.
+    pub door: Arc<Door>,
+    /// Connections to members.
+    pub upstream: Arc<Quota>,
+}
+
 /// A running worker.
 pub struct Worker {
     thread: thread::JoinHandle<()>,
@@ -54,10 +63,10 @@ pub struct Worker {
 
 impl Worker {
     /// Starts it. It ends by itself after `words.close`, when its last connection has ended or at `words.stop`.
-    pub fn start(number: usize, sockets: Vec<Socket>, gate: Arc<Gate>, door: Arc<Door>, words: Words) -> std::io::Result<Self> {
+    pub fn start(number: usize, sockets: Vec<Socket>, gate: Arc<Gate>, bounds: Bounds, words: Words) -> std::io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-            runtime.block_on(work(sockets, gate, door, words));
+            runtime.block_on(work(sockets, gate, bounds, words));
             // Connections that were cut drop their sockets with the runtime.
             runtime.shutdown_background();
         })?;
@@ -70,9 +79,13 @@ impl Worker {
     }
 }
 
-async fn work(sockets: Vec<Socket>, gate: Arc<Gate>, door: Arc<Door>, words: Words) {
+async fn work(sockets: Vec<Socket>, gate: Arc<Gate>, bounds: Bounds, words: Words) {
     let tasks = TaskTracker::new();
-    let bench = Arc::new(Bench { connections: Arc::new(Connections::new()), tasks: tasks.clone(), stop: words.stop.clone() });
+    let bench = Arc::new(Bench {
+        connections: Arc::new(Connections::new(bounds.upstream)),
+        tasks: tasks.clone(),
+        stop: words.stop.clone(),
+    });
     gate.lend(bench.clone());
     tokio::spawn(bench.connections.clone().tend(words.stop.clone()));
     for socket in sockets {
@@ -89,7 +102,7 @@ async fn work(sockets: Vec<Socket>, gate: Arc<Gate>, door: Arc<Door>, words: Wor
             let serving = serve_one(gate.clone(), bench.clone(), words.clone(), socket.secure, tcp, address, pass);
             connections.spawn(serving);
         };
-        tokio::spawn(accept::accept_loop(listener, door.clone(), close, handle));
+        tokio::spawn(accept::accept_loop(listener, bounds.door.clone(), close, handle));
     }
     words.close.cancelled().await;
     tasks.close();

@@ -55,16 +55,11 @@ impl TurnedAway {
     }
 }
 
-/// Descriptors kept free for upstream connections aside, the admin door, logs and files need some.
-const RESERVE: u64 = 64;
-/// Where nothing limits files, this does.
-const WITHOUT_LIMIT: usize = 100_000;
-
 impl Door {
     /// `most` and `most_per_address` of 0: 80 % of half the open-file limit (each client may need a connection to the app),
     /// and no limit. Proxies that many clients share belong among the `exempt`.
     pub fn new(most: usize, most_per_address: usize, exempt: Vec<IpNet>, metrics: Arc<Metrics>) -> Self {
-        let most = if most > 0 { most } else { most_by_files() };
+        let most = if most > 0 { most } else { (listen::half_of_files() * 4 / 5).max(1) };
         Self { most, most_per_address, exempt, inside: AtomicUsize::new(0), by_address: Mutex::default(), metrics }
     }
 
@@ -136,11 +131,6 @@ fn network(address: IpAddr) -> IpAddr {
         }
         v4 => v4,
     }
-}
-
-fn most_by_files() -> usize {
-    let Some(files) = listen::raise_file_limit() else { return WITHOUT_LIMIT };
-    usize::try_from(files.saturating_sub(RESERVE) / 2 * 4 / 5).unwrap_or(WITHOUT_LIMIT).max(1)
 }
 
 /// Accepts until told to stop.

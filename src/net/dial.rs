@@ -48,6 +48,22 @@ pub enum DialError {
     Timeout,
     #[error("no TLS: {0}")]
     Tls(String),
+    /// This machine has run out of descriptors, ports or memory. Whoever was to be dialed has no part in it.
+    #[error("the gate has no resources for a connection: {0}")]
+    Local(String),
+}
+
+impl DialError {
+    /// Whether the cause is on this side: nothing was learned about the target.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Local(_))
+    }
+}
+
+impl From<io::Error> for DialError {
+    fn from(error: io::Error) -> Self {
+        if is_local(&error) { Self::Local(error.to_string()) } else { Self::Connect(error.kind()) }
+    }
 }
 
 /// An open connection to a target.
@@ -137,6 +153,7 @@ async fn resolve(target: &Target) -> Result<Arc<[SocketAddr]>, DialError> {
     }
     let found = match tokio::net::lookup_host((target.host.as_str(), target.port)).await {
         Ok(found) => alternate(found.take(ADDRESSES).collect()),
+        Err(error) if is_local(&error) => return target.last_addresses().ok_or_else(|| DialError::from(error)),
         Err(_) => Vec::new(),
     };
     if found.is_empty() {
@@ -169,7 +186,7 @@ pub fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 /// once, and the first connection wins. Attempts that lost are dropped with the set.
 async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, DialError> {
     if let [only] = addresses {
-        return TcpStream::connect(only).await.map_err(|error| DialError::Connect(error.kind()));
+        return Ok(TcpStream::connect(only).await?);
     }
     let mut waiting = addresses.iter().copied();
     let mut attempts = JoinSet::new();
@@ -184,12 +201,20 @@ async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, DialError> {
         tokio::select! {
             ended = attempts.join_next() => match ended {
                 Some(Ok(Ok(stream))) => return Ok(stream),
-                Some(Ok(Err(error))) => last = DialError::Connect(error.kind()),
+                Some(Ok(Err(error))) => last = DialError::from(error),
                 Some(Err(_)) | None => {}
             },
             () = sleep(HEAD_START), if has_more => {}
         }
     }
+}
+
+/// Errors of connect(2) and socket(2) that say nothing about the other side.
+fn is_local(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    const OURS: [Errno; 7] =
+        [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL, Errno::ADDRINUSE, Errno::AGAIN];
+    Errno::from_io_error(error).is_some_and(|errno| OURS.contains(&errno))
 }
 
 macro_rules! either {

@@ -93,3 +93,14 @@ pub fn raise_file_limit() -> Option<u64> {
         Err(_) => limit.current,
     }
 }
+
+/// How many connections half of the descriptors are good for: one half is clients', the other connections to app servers.
+pub fn half_of_files() -> usize {
+    let Some(files) = raise_file_limit() else { return WITHOUT_LIMIT };
+    usize::try_from(files.saturating_sub(RESERVE) / 2).unwrap_or(WITHOUT_LIMIT).max(1)
+}
+
+/// Descriptors kept free: the admin door, logs and files need some.
+const RESERVE: u64 = 64;
+/// Where nothing limits files, this does.
+const WITHOUT_LIMIT: usize = 100_000;

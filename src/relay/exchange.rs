@@ -172,6 +172,7 @@ fn clean(mut answer: Response<Body>) -> Response<Body> {
 /// What a failed exchange is called.
 pub fn refusal(error: &ExchangeError) -> Refused {
     let refusal = match error {
+        ExchangeError::Dial(error) if error.is_local() => Refusal::Overloaded,
         ExchangeError::Dial(_) => Refusal::UpstreamUnavailable,
         ExchangeError::Broken => Refusal::UpstreamFailed,
         ExchangeError::Garbage(_) => Refusal::UpstreamInvalid,

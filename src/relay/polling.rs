@@ -17,7 +17,7 @@ use super::{
     exchange::{self, Attended, Carried, Tail},
     outgoing,
     seal::{self, Note},
-    session::{Attendance, Held, Reason, Session, Transport},
+    session::{Attendance, Held, Lane, Reason, Session, Transport},
 };
 use crate::{
     codec::{
@@ -38,7 +38,7 @@ const POLL_MARGIN: Duration = Duration::from_secs(10);
 /// A new session: the app's open packet, with its id sealed.
 pub async fn open(bench: &Bench, venue: &Venue, mut admission: Admission, errand: &Errand) -> Result<Response<Body>, Refused> {
     let mut answer = ask_open(bench, venue, &admission, errand).await;
-    if let Err(ExchangeError::Dial(_)) = answer {
+    if answer.as_ref().is_err_and(is_unreached) {
         // Nothing of the request was heard by anyone: another member may be asked, once.
         admission.seat = elsewhere(venue, &admission.seat)?;
         answer = ask_open(bench, venue, &admission, errand).await;
@@ -144,7 +144,7 @@ pub async fn poll(
         venue.ledger.close(&session, reason);
         return Err(Refused::because(Refusal::SessionUnknown, reason.name()));
     }
-    let attendance = session.attend(Instant::now());
+    let attendance = attend(&session, Lane::Poll)?;
     let request = request(venue, &note, &admission, errand, body::empty());
     let answer = exchange::send(bench, venue, admission.seat.member(), Some(session.key.0), request, poll_patience(venue));
     let answer = tokio::select! {
@@ -173,7 +173,7 @@ pub async fn post(
     errand: &Errand,
     incoming: Incoming,
 ) -> Result<Response<Body>, Refused> {
-    let attendance = session.attend(Instant::now());
+    let attendance = attend(&session, Lane::Post)?;
     let taken = exchange::client_body(incoming, venue.limits.message, venue.patience.body).await?;
     session.bytes_in.fetch_add(taken.size, Ordering::Relaxed);
     venue.carried.polling_in.inc_by(taken.size);
@@ -188,19 +188,27 @@ pub async fn post(
     Ok(give_back(venue, session.clone(), answer, attendance))
 }
 
+fn attend(session: &Arc<Session>, lane: Lane) -> Result<Attendance, Refused> {
+    let attendance = session.attend_by(lane, Instant::now());
+    attendance.ok_or_else(|| Refused::because(Refusal::Engine, "too many requests of this session are under way"))
+}
+
 /// What a failed request inside a session means. A member that cannot be reached has lost its sessions: the client is told to
 /// start over, which it does elsewhere.
 pub fn lost(venue: &Venue, session: &Arc<Session>, error: &ExchangeError) -> Refused {
     match error {
-        ExchangeError::Dial(cause) => {
+        ExchangeError::Dial(cause) if !cause.is_local() => {
             venue.ledger.close(session, Reason::MemberGone);
             session.ending.tell(Reason::MemberGone);
             Refused::because(Refusal::SessionUnknown, cause.to_string())
         }
-        ExchangeError::Timeout | ExchangeError::Broken | ExchangeError::Garbage(_) | ExchangeError::Request(_) => {
-            exchange::refusal(error)
-        }
+        _ => exchange::refusal(error),
     }
+}
+
+/// Whether the member, and not this gate, is why nothing was sent: another one may do better.
+pub fn is_unreached(error: &ExchangeError) -> bool {
+    matches!(error, ExchangeError::Dial(cause) if !cause.is_local())
 }
 
 fn request(venue: &Venue, note: &Note, admission: &Admission, errand: &Errand, body: Body) -> Request<Body> {

@@ -4,7 +4,7 @@
 use std::{
     net::IpAddr,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime},
@@ -158,6 +158,17 @@ impl Ending {
     }
 }
 
+/// What a request does with its session. Client libraries have one GET and one POST under way at a time; an app takes more
+/// for an attack and ends the session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Lane {
+    Poll,
+    Post,
+}
+
+/// Requests of a lane under way at once: the client's own, and one that it has given up without the gate having seen it yet.
+const A_LANE: u32 = 2;
+
 /// What a session occupies and gives back when it ends.
 #[derive(Debug)]
 pub struct Held {
@@ -184,8 +195,10 @@ pub struct Session {
     origin: AtomicU64,
     /// Milliseconds after `opened` at which it was last heard of.
     heard: AtomicU64,
-    /// Requests and carriages that serve it now.
+    /// Requests and carriages that serve it now, and of them its polls and POSTs.
     attended: AtomicU32,
+    polls: AtomicU32,
+    posts: AtomicU32,
     /// Its client has been told that it is over: whatever still comes is refused.
     over: AtomicBool,
     end: AtomicU8,
@@ -237,6 +250,8 @@ impl Session {
             origin: AtomicU64::new(opened.origin.unwrap_or(0)),
             heard: AtomicU64::new(0),
             attended: AtomicU32::new(0),
+            polls: AtomicU32::new(0),
+            posts: AtomicU32::new(0),
             over: AtomicBool::new(false),
             end: AtomicU8::new(Reason::Abandoned as u8),
             upgraded_on_trust: AtomicBool::new(false),
@@ -286,10 +301,25 @@ impl Session {
     }
 
     /// Someone serves it from now on, until the guard is dropped.
-    pub fn attend(self: &std::sync::Arc<Self>, now: Instant) -> Attendance {
+    pub fn attend(self: &Arc<Self>, now: Instant) -> Attendance {
         self.attended.fetch_add(1, Ordering::AcqRel);
         self.hear(now);
-        Attendance(self.clone())
+        Attendance { session: self.clone(), lane: None }
+    }
+
+    /// The same for a poll or a POST. `None`: too many of them are under way.
+    pub fn attend_by(self: &Arc<Self>, lane: Lane, now: Instant) -> Option<Attendance> {
+        let mut attendance = self.attend(now);
+        // Counted first: what is refused gives its place back by being dropped.
+        attendance.lane = Some(lane);
+        (self.lane(lane).fetch_add(1, Ordering::AcqRel) < A_LANE).then_some(attendance)
+    }
+
+    fn lane(&self, lane: Lane) -> &AtomicU32 {
+        match lane {
+            Lane::Poll => &self.polls,
+            Lane::Post => &self.posts,
+        }
     }
 
     fn hear(&self, now: Instant) {
@@ -333,17 +363,23 @@ impl Session {
 
 /// Someone serves a session. Dropping it starts the clock of being abandoned.
 #[derive(Debug)]
-pub struct Attendance(std::sync::Arc<Session>);
+pub struct Attendance {
+    session: Arc<Session>,
+    lane: Option<Lane>,
+}
 
 impl Attendance {
-    pub fn session(&self) -> &std::sync::Arc<Session> {
-        &self.0
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
     }
 }
 
 impl Drop for Attendance {
     fn drop(&mut self) {
-        self.0.hear(Instant::now());
-        self.0.attended.fetch_sub(1, Ordering::AcqRel);
+        self.session.hear(Instant::now());
+        if let Some(lane) = self.lane {
+            self.session.lane(lane).fetch_sub(1, Ordering::AcqRel);
+        }
+        self.session.attended.fetch_sub(1, Ordering::AcqRel);
     }
 }

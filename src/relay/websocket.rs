@@ -29,7 +29,7 @@ use crate::{
     net::dial::Line,
     policy::{Refusal, Refused, auth::Identity},
     upstream::{
-        connect::{ExchangeError, Fault, HEAD_BYTES, HEADERS},
+        connect::{ExchangeError, Fault, HEAD_BYTES, HEADERS, Tally},
         member::Outcome,
     },
 };
@@ -51,6 +51,8 @@ enum Said {
 /// The app's side of an agreed WebSocket.
 struct Agreed {
     line: Line,
+    /// Its place among the gate's connections to members.
+    tally: Tally,
     /// What arrived together with the 101.
     early: Bytes,
     protocol: Option<HeaderValue>,
@@ -64,7 +66,7 @@ pub async fn open(
     errand: Errand,
 ) -> Result<Response<Body>, Refused> {
     let mut said = ask(bench, venue, &admission.seat, admission.identity.as_ref(), None, &errand).await;
-    if let Err(ExchangeError::Dial(_)) = said {
+    if said.as_ref().is_err_and(polling::is_unreached) {
         // Nothing of the request was heard by anyone: another member may be asked, once.
         admission.seat = polling::elsewhere(venue, &admission.seat)?;
         said = ask(bench, venue, &admission.seat, admission.identity.as_ref(), None, &errand).await;
@@ -166,9 +168,9 @@ async fn ask(
     let request = outgoing::request(&errand.parts, &errand.head, &venue.manners, &told);
     // Dialing has a shorter deadline of its own.
     let deadline = Instant::now() + venue.patience.handshake;
-    let line = bench.connections.dial_fresh(member, deadline).await?;
+    let (line, tally) = bench.connections.dial_fresh(member, deadline).await?;
     let asked = Instant::now();
-    let said = match tokio::time::timeout_at(deadline.into(), shake_hands(request, errand, line)).await {
+    let said = match tokio::time::timeout_at(deadline.into(), shake_hands(request, errand, line, tally)).await {
         Ok(said) => said,
         Err(_) => Err(ExchangeError::Timeout),
     };
@@ -185,7 +187,7 @@ async fn ask(
     said
 }
 
-async fn shake_hands(request: Request<()>, errand: &Errand, line: Line) -> Result<Said, ExchangeError> {
+async fn shake_hands(request: Request<()>, errand: &Errand, line: Line, tally: Tally) -> Result<Said, ExchangeError> {
     let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEADERS)
@@ -206,7 +208,7 @@ async fn shake_hands(request: Request<()>, errand: &Errand, line: Line) -> Resul
     let protocol = judge(&answer, &key, &offered)?;
     let upgraded = hyper::upgrade::on(answer).await.map_err(|_| ExchangeError::Broken)?;
     let parts = upgraded.downcast::<TokioIo<Line>>().map_err(|_| ExchangeError::Broken)?;
-    Ok(Said::Yes(Agreed { line: parts.io.into_inner(), early: parts.read_buf, protocol }))
+    Ok(Said::Yes(Agreed { line: parts.io.into_inner(), tally, early: parts.read_buf, protocol }))
 }
 
 /// Subprotocols the app gets to choose from.
@@ -339,6 +341,7 @@ impl Task {
             () = self.bench.stop.cancelled() => carriage.cut(Reason::Draining),
         };
         let (mut client, mut upstream) = carriage.into_ends();
+        let _counted = agreed.tally;
         if ended.reset {
             client.reset();
             upstream.reset();

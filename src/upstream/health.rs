@@ -40,6 +40,13 @@ pub enum ProbeFailure {
     Path,
 }
 
+impl ProbeFailure {
+    /// Whether the gate's own want of resources was the cause.
+    fn is_local(&self) -> bool {
+        matches!(self, Self::Dial(error) | Self::Exchange(ExchangeError::Dial(error)) if error.is_local())
+    }
+}
+
 /// The app's open packet, as far as probes look at it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -100,6 +107,13 @@ async fn watch_one(pool: Arc<Pool>, seat: usize) {
             continue;
         }
         let result = probe(&pool, member).await;
+        if let Err(failure) = &result
+            && failure.is_local()
+        {
+            // Nothing was learned: the member stays as it was.
+            tracing::warn!(member = member.url(), %failure, "the gate cannot probe");
+            continue;
+        }
         if let Err(failure) = &result {
             tracing::debug!(member = member.url(), %failure, "probe failed");
         }

@@ -23,7 +23,8 @@ use super::{
     super::member::{Member, Outcome},
     answer::{AnswerBody, Return},
     keep::{Kept, ReuseKey},
-    wire::{self, Attempt, ExchangeError, Tally, Wire},
+    quota::{Quota, Tally},
+    wire::{self, Attempt, ExchangeError, Wire},
 };
 
 /// The connections of one worker to all members.
@@ -31,6 +32,7 @@ use super::{
 pub struct Connections {
     kept: Arc<Kept>,
     open: Arc<AtomicUsize>,
+    quota: Arc<Quota>,
 }
 
 /// How one exchange is to be made.
@@ -53,8 +55,9 @@ pub enum Silence {
 }
 
 impl Connections {
-    pub fn new() -> Self {
-        Self::default()
+    /// All workers share `quota`.
+    pub fn new(quota: Arc<Quota>) -> Self {
+        Self { kept: Arc::default(), open: Arc::default(), quota }
     }
 
     /// Sends `request` to `member` and waits for the head of its answer. Sent again only when a kept connection turned out
@@ -73,13 +76,14 @@ impl Connections {
         result
     }
 
-    /// A connection of one's own, for a WebSocket. The member hears about a failure.
-    pub async fn dial_fresh(&self, member: &Member, deadline: Instant) -> Result<Line, DialError> {
+    /// A connection of one's own, for a WebSocket, and its place in the quota. The member hears about a failure that is its own.
+    pub async fn dial_fresh(&self, member: &Member, deadline: Instant) -> Result<(Line, Tally), DialError> {
+        let tally = self.count()?;
         let line = wire::open(member, deadline).await;
-        if line.is_err() {
+        if line.as_ref().is_err_and(|error| !error.is_local()) {
             member.report(Outcome::Refused, Instant::now());
         }
-        line
+        line.map(|line| (line, tally))
     }
 
     /// Closes what has idled too long. `tend` does it once a second.
@@ -117,12 +121,17 @@ impl Connections {
                 Attempt::Unsent(unsent) => request = unsent,
             }
         }
+        let tally = self.count()?;
         let line = wire::open(member, terms.deadline).await?;
-        let mut wire = wire::speak(line, Tally::new(&self.open)).await?;
+        let mut wire = wire::speak(line, Some(tally)).await?;
         match wire::send(&mut wire, request).await? {
             Attempt::Answered(answer) => Ok(self.hand_out(answer, wire, member, terms.reuse)),
             Attempt::Unsent(_) => Err(ExchangeError::Broken),
         }
+    }
+
+    fn count(&self) -> Result<Tally, DialError> {
+        self.quota.take(&self.open).ok_or_else(|| DialError::Local("all connections to app servers are taken".into()))
     }
 
     fn hand_out(&self, answer: Response<Incoming>, wire: Wire, member: &Arc<Member>, reuse: ReuseKey) -> Response<AnswerBody> {
@@ -140,7 +149,7 @@ pub(in crate::upstream) async fn ask(
     wire::to_origin_form(&mut request, member);
     let asked = async {
         let line = wire::open(member, deadline).await?;
-        let mut wire = wire::speak(line, Tally::new(&Arc::default())).await?;
+        let mut wire = wire::speak(line, None).await?;
         match wire::send(&mut wire, request).await? {
             Attempt::Answered(answer) => Ok(answer.map(|body| AnswerBody::new(body, wire, None))),
             Attempt::Unsent(_) => Err(ExchangeError::Broken),
@@ -153,6 +162,8 @@ pub(in crate::upstream) async fn ask(
 fn tell<T>(member: &Member, result: &Result<T, ExchangeError>, silence: Silence) {
     let outcome = match result {
         Ok(_) => Outcome::Answered,
+        // What this machine lacks is nobody else's fault.
+        Err(ExchangeError::Dial(error)) if error.is_local() => return,
         Err(ExchangeError::Dial(_)) => Outcome::Refused,
         Err(ExchangeError::Timeout) => Outcome::Timeout,
         Err(ExchangeError::Broken) => Outcome::Broken,

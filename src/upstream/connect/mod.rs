@@ -6,6 +6,7 @@
 mod answer;
 mod exchange;
 mod keep;
+mod quota;
 mod suspect;
 mod wire;
 
@@ -14,5 +15,6 @@ pub(in crate::upstream) use exchange::ask;
 pub use answer::AnswerBody;
 pub use exchange::{Connections, Silence, Terms};
 pub use keep::ReuseKey;
+pub use quota::{Quota, Tally};
 pub use suspect::Fault;
 pub use wire::{ExchangeError, HEAD_BYTES, HEADERS};

@@ -1,13 +1,7 @@
 //! One connection that speaks HTTP/1.1 with a member: how it starts, how one request is sent on it, and what its failures
 //! mean. It belongs to whoever holds it; dropping it closes it at once, whatever it was doing.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use ::http::{HeaderValue, Request, Response, Uri, Version, header::HOST};
 use hyper::{body::Incoming, client::conn::http1};
@@ -21,6 +15,7 @@ use crate::{
 
 use super::{
     super::member::Member,
+    quota::Tally,
     suspect::{self, Fault, Interim},
 };
 
@@ -67,22 +62,6 @@ impl Wire {
     }
 }
 
-/// Counts one open connection for as long as it lives.
-pub(super) struct Tally(Arc<AtomicUsize>);
-
-impl Tally {
-    pub fn new(open: &Arc<AtomicUsize>) -> Self {
-        open.fetch_add(1, Relaxed);
-        Self(open.clone())
-    }
-}
-
-impl Drop for Tally {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
-}
-
 /// Dials a member within its own deadline, or an earlier one.
 pub(super) async fn open(member: &Member, deadline: Instant) -> Result<Line, DialError> {
     let own = Instant::now() + member.manner().connect_deadline;
@@ -90,7 +69,7 @@ pub(super) async fn open(member: &Member, deadline: Instant) -> Result<Line, Dia
 }
 
 /// Starts the driver of a connection. It ends when the connection does, and at once when the wire is dropped.
-pub(super) async fn speak(line: Line, tally: Tally) -> Result<Wire, ExchangeError> {
+pub(super) async fn speak(line: Line, tally: Option<Tally>) -> Result<Wire, ExchangeError> {
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_BYTES)
         .max_header_size(HEAD_BYTES)

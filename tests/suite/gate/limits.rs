@@ -2,7 +2,8 @@
 
 use crate::support::{
     App, Gate, Issuer, OPEN, OPEN_WEBSOCKET, PAGE, Session, Settings, eventually,
-    sample::{before, joined, pair_with, with_plain_routes},
+    h2::Multiplex,
+    sample::{before, joined, pair_with, secure_pair, with_plain_routes},
     within,
 };
 
@@ -234,6 +235,28 @@ async fn handshakes_on_their_way_are_bounded_and_open_sessions_go_on() {
         joined(task).await;
     }
     assert_eq!(gate.client().get(OPEN).token(&token).send().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_gate_out_of_descriptors_says_so_and_blames_no_app() {
+    let (_app, gate) = secure_pair(|settings| settings.set_upstream("reuse", "off")).await;
+    let client = gate.client_h2();
+    let connection = Multiplex::connect(&client).await.expect("connected");
+    let token = Issuer::default().token("ana");
+    let opened = connection.send(client.get(OPEN).origin(PAGE).token(&token)).await.expect("opened");
+    let session = Session::of(&client, &opened, Some(&token), Some(PAGE));
+
+    let files = gate.take_files();
+    for ask in [client.get(OPEN).origin(PAGE).token(&token), session.post("42[\"x\"]"), session.poll()] {
+        let answer = connection.send(ask).await.expect("answered");
+        assert_eq!(answer.refusal(), (503, "overloaded".into()));
+        assert!(answer.header("retry-after").is_some());
+        answer.is_for_page(PAGE);
+    }
+    gate.give_files(files);
+
+    assert_eq!(connection.send(session.post("42[\"x\"]")).await.expect("answered").status, 200, "the session goes on");
+    assert!(!gate.metrics().await.contains("cause=\"refused\""));
 }
 
 #[tokio::test]

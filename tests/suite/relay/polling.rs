@@ -95,6 +95,33 @@ async fn a_client_that_aborts_its_poll_aborts_it_at_the_app() {
 }
 
 #[tokio::test]
+async fn a_session_has_so_many_requests_under_way() {
+    let app = App::scripted(|seen| (seen.method == "POST").then(|| vec![Step::Hang])).await;
+    let gate = before(&app, |settings| settings).await;
+    let session = Session::open_from(&gate.client(), &Issuer::default().token("ana"), PAGE).await;
+    for ask in [session.poll(), session.post("42[\"x\"]")] {
+        let heard = app.requests().len();
+        let under_way = [ask.begin().await.expect("sent"), ask.begin().await.expect("sent")];
+        app.heard(heard + 2).await;
+        let answer = ask.clone().send().await;
+        assert_eq!(answer.refusal(), (400, "bad_request".into()));
+        answer.is_for_page(PAGE);
+        assert_eq!(app.requests().len(), heard + 2, "nothing more reached the app");
+        // Given up, they make room.
+        drop(under_way);
+        eventually("another one may come", async || {
+            let mut line = ask.begin().await.expect("sent");
+            let refused = tokio::select! {
+                answer = line.expect_answer("GET") => answer.status == 400,
+                _ = app.heard(heard + 3) => false,
+            };
+            (!refused).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn posts_reach_the_app_with_their_length() {
     let (app, gate) = pair().await;
     let session = Session::open(&gate.client(), &Issuer::default().token("ana")).await;

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use serde_json::Value;
 
 use super::{Answer, Client, Settings, certificates, eventually};
@@ -238,6 +238,16 @@ impl Gate {
 
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid, signal).expect("it is our child");
+    }
+
+    /// It gets no new descriptor until the limit it gives back is set again.
+    pub fn take_files(&self) -> Rlimit {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        prlimit(Some(self.pid), Resource::Nofile, Rlimit { current: Some(3), maximum }).expect("it is our child")
+    }
+
+    pub fn give_files(&self, limit: Rlimit) {
+        prlimit(Some(self.pid), Resource::Nofile, limit).expect("it is our child");
     }
 
     /// Waits for its end.

@@ -16,7 +16,7 @@ use sockgate::{
     net::dial::DialError,
     upstream::{
         Connections, ExchangeError, Pool, ReuseKey, Standing,
-        connect::{AnswerBody, Fault, Silence, Terms},
+        connect::{AnswerBody, Fault, Quota, Silence, Terms},
     },
 };
 use tokio::{io::AsyncReadExt, sync::mpsc};
@@ -39,7 +39,7 @@ impl Gate {
     }
 
     fn with(config: &Upstream) -> Self {
-        Self { connections: Arc::new(Connections::new()), pool: pool(config) }
+        Self { connections: Arc::default(), pool: pool(config) }
     }
 
     async fn exchange(&self, terms: Terms, request: Request<Body>) -> Answer {
@@ -74,6 +74,27 @@ fn fed() -> (mpsc::UnboundedSender<Result<Frame<Bytes>, BodyError>>, Body) {
     let (feed, mut frames) = mpsc::unbounded_channel();
     let stream = futures_util::stream::poll_fn(move |task| frames.poll_recv(task));
     (feed, StreamBody::new(stream).boxed_unsync())
+}
+
+#[tokio::test]
+async fn a_gate_without_room_for_a_connection_does_not_blame_the_member() {
+    let app = App::saying(OK, After::Keep).await;
+    let gate = Gate {
+        connections: Arc::new(Connections::new(Arc::new(Quota::new(1)))),
+        pool: pool(&Upstream { eject_after: 1, ..config(&[&app.url, "http://127.0.0.1:1"]) }),
+    };
+    let first = gate.get(ReuseKey::Shared).await.expect("an answer");
+    for _ in 0..3 {
+        let refused = gate.get(ReuseKey::Shared).await.err();
+        assert!(matches!(&refused, Some(ExchangeError::Dial(DialError::Local(_)))), "{refused:?}");
+        let refused = gate.connections.dial_fresh(&gate.pool.members()[0], soon()).await.err();
+        assert!(matches!(&refused, Some(DialError::Local(_))), "{refused:?}");
+    }
+    assert_eq!(gate.pool.members()[0].standing(Instant::now()), Standing::Up);
+    assert_eq!(gate.connections.open(), 1);
+    // The place is free again, for the kept connection serves the next request.
+    assert_eq!(read(first).await.as_deref(), Ok("ok"));
+    assert_eq!(gate.text(ReuseKey::Shared).await.as_deref(), Ok("ok"));
 }
 
 #[tokio::test]

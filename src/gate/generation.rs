@@ -401,7 +401,7 @@ impl Builder<'_> {
             carried: self.lasting.metrics.carried(),
             manners: Manners::new(route, upstream, identity, verifier.places()),
             transports: route.socketio.transports.clone(),
-            heartbeat: route.socketio.clone(),
+            assumed: route.socketio.clone(),
             limits: Limits {
                 message: route.socketio.max_payload.0,
                 fragments: u32::try_from(route.socketio.fragments).unwrap_or(u32::MAX),

@@ -106,7 +106,7 @@ pub struct Venue {
     pub manners: Manners,
     pub transports: Vec<Transport>,
     /// The heartbeat assumed until an app tells its own.
-    pub heartbeat: SocketIo,
+    pub assumed: SocketIo,
     pub limits: Limits,
     pub patience: Patience,
     /// After `exp` a token is still good for this long; so is a session.
@@ -172,9 +172,10 @@ impl Venue {
         SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(expires))?.checked_add(self.leeway)
     }
 
-    /// The app's heartbeat, as far as it is known: interval and timeout.
-    pub fn ping(&self) -> (Duration, Duration) {
-        self.pool.ping(&self.heartbeat)
+    /// A member's heartbeat, as far as it is known: interval and timeout together, by when a client that lives was heard.
+    pub fn heartbeat(&self, member: &Member) -> Duration {
+        let (interval, timeout) = member.ping(&self.assumed);
+        interval + timeout
     }
 
     /// Whether a session's identity is no longer good.

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use super::{
     admission::{Admission, Asked, Bench, Opener, Seat, Venue},
     errand::Errand,
-    exchange::{self, Carried},
+    exchange::{self, Carried, Wait},
     outgoing, polling,
     seal::Note,
     session::{Held, Session, Transport},
@@ -86,8 +86,9 @@ async fn http(
 ) -> Result<Response<Body>, Refused> {
     let told = errand.told(admission.identity.as_ref(), None, admission.seat.member());
     let request = outgoing::request(&errand.parts, &errand.head, &venue.manners, &told);
-    let body = exchange::client_body(body, venue.limits.message, venue.patience.body).await?.body;
-    let answer = exchange::send(bench, venue, admission.seat.member(), None, request.map(|()| body), venue.patience.answer)
+    let taken = exchange::client_body(body, venue.limits.message, venue.patience.body).await?;
+    let wait = Wait::Request(None, venue.patience.answer, taken.upload);
+    let answer = exchange::send(bench, venue, admission.seat.member(), request.map(|()| taken.body), wait)
         .await
         .map_err(|error| exchange::refusal(&error))?;
     Ok(answer.map(|body| Carried::new(body, None).boxed_unsync()))

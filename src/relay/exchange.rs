@@ -9,17 +9,20 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{Method, Request, Response, header};
+use http::{Request, Response, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use prometheus_client::metrics::counter::Counter;
-use tokio::time::{Instant, Sleep};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, Sleep},
+};
 
 use super::{
     admission::{Bench, Venue},
     ledger::Ledger,
-    session::{Attendance, Reason},
+    session::{Attendance, Key, Reason},
 };
 use crate::{
     codec::payload,
@@ -27,7 +30,7 @@ use crate::{
     policy::{Refusal, Refused},
     upstream::{
         Member,
-        connect::{ExchangeError, Silence, Terms},
+        connect::{ExchangeError, Silence, Terms, Upload},
     },
 };
 
@@ -42,6 +45,8 @@ pub struct Taken {
     pub size: u64,
     /// It ends its Engine.IO session.
     pub is_closing: bool,
+    /// It is not all here yet.
+    pub upload: Option<Upload>,
 }
 
 /// Reads a client's body, or makes it ready to stream. The app always gets a Content-Length: some servers ignore bodies
@@ -54,13 +59,18 @@ pub async fn client_body(incoming: Incoming, largest: u64, patience: Duration) -
     match declared {
         Some(size) if size > COLLECTED => {
             let timer = Box::pin(tokio::time::sleep(patience));
-            let bounded = Bounded { inner: incoming, left: largest, read: 0, started: Instant::now(), patience, timer };
-            Ok(Taken { body: bounded.boxed_unsync(), size, is_closing: false })
+            let (out, sent) = oneshot::channel();
+            let started = Instant::now();
+            let bounded =
+                Bounded { inner: incoming, left: largest, read: 0, started, heard: started, patience, timer, _out: out };
+            let upload = Upload { sent, longest: patience.max(Duration::from_secs(size / BYTES_PER_SECOND)) };
+            Ok(Taken { body: bounded.boxed_unsync(), size, is_closing: false, upload: Some(upload) })
         }
-        Some(0) => Ok(Taken { body: body::empty(), size: 0, is_closing: false }),
+        Some(0) => Ok(Taken { body: body::empty(), size: 0, is_closing: false, upload: None }),
         _ => {
             let bytes = collect(incoming, largest, patience).await?;
-            Ok(Taken { size: bytes.len() as u64, is_closing: payload::is_closing(&bytes), body: body::full(bytes) })
+            let (size, is_closing) = (bytes.len() as u64, payload::is_closing(&bytes));
+            Ok(Taken { body: body::full(bytes), size, is_closing, upload: None })
         }
     }
 }
@@ -94,8 +104,12 @@ struct Bounded {
     left: u64,
     read: u64,
     started: Instant,
+    /// When something last came.
+    heard: Instant,
     patience: Duration,
     timer: Pin<Box<Sleep>>,
+    /// Dropped with the body, which is when all of it is out.
+    _out: oneshot::Sender<()>,
 }
 
 impl HttpBody for Bounded {
@@ -113,15 +127,17 @@ impl HttpBody for Bounded {
                 };
                 this.left = left;
                 this.read += bytes.len() as u64;
+                this.heard = Instant::now();
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
             ready!(this.timer.as_mut().poll(cx));
-            let allowed = this.patience.max(Duration::from_secs(this.read / BYTES_PER_SECOND));
-            if this.started.elapsed() >= allowed {
+            // Neither slower on the whole than the pace, nor silent for long.
+            let pace = this.patience.max(Duration::from_secs(this.read / BYTES_PER_SECOND));
+            let due = (this.started + pace).min(this.heard + this.patience);
+            if Instant::now() >= due {
                 return Poll::Ready(Some(Err(BodyError::TooSlow)));
             }
-            let next = this.started + allowed;
-            this.timer.as_mut().reset(next);
+            this.timer.as_mut().reset(due);
         }
     }
 
@@ -134,21 +150,31 @@ impl HttpBody for Bounded {
     }
 }
 
+/// Which answer is waited for, and how long.
+pub enum Wait {
+    /// For a new session.
+    Open(Duration),
+    /// For a poll of this session: as long as the app wishes.
+    Poll(Key, Duration),
+    /// For packets of this session, or a request of a plain route.
+    Request(Option<Key>, Duration, Option<Upload>),
+}
+
 /// Sends a request to a member and waits for the head of its answer.
 pub async fn send(
     bench: &Bench,
     venue: &Venue,
     member: &Arc<Member>,
-    session: Option<u128>,
     request: Request<Body>,
-    patience: Duration,
+    wait: Wait,
 ) -> Result<Response<Body>, ExchangeError> {
-    let terms = Terms {
-        reuse: venue.pool.reuse_key(session),
-        deadline: std::time::Instant::now() + patience,
-        silence: if session.is_some() { Silence::Excused } else { Silence::Counts },
+    let is_poll = matches!(wait, Wait::Poll(..));
+    let (session, silence, patience, upload) = match wait {
+        Wait::Open(patience) => (None, Silence::Counts, patience, None),
+        Wait::Poll(session, patience) => (Some(session), Silence::Excused, patience, None),
+        Wait::Request(session, patience, upload) => (session, Silence::Excused, patience, upload),
     };
-    let is_poll = session.is_some() && request.method() == Method::GET;
+    let terms = Terms { reuse: venue.pool.reuse_key(session.map(|key| key.0)), patience, upload, silence };
     let asked = Instant::now();
     let answer = bench.connections.exchange(member, terms, request).await?;
     if !is_poll {

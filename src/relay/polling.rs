@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use super::{
     admission::{Admission, Bench, Opener, Seat, Venue},
     errand::Errand,
-    exchange::{self, Attended, Carried, Tail},
+    exchange::{self, Attended, Carried, Tail, Wait},
     outgoing,
     seal::{self, Note},
     session::{Attendance, Held, Lane, Reason, Session, Transport},
@@ -27,7 +27,7 @@ use crate::{
     config::socketio::Transport as Allowed,
     http::{Body, body},
     policy::{Refusal, Refused},
-    upstream::connect::ExchangeError,
+    upstream::{Member, connect::ExchangeError},
 };
 
 /// The first answer of a session: an open packet and perhaps a few more.
@@ -65,7 +65,7 @@ async fn ask_open(bench: &Bench, venue: &Venue, admission: &Admission, errand: &
     let mut request = outgoing::request(&errand.parts, &errand.head, &venue.manners, &told);
     // The first packet is rewritten, so it must come as it is.
     request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    exchange::send(bench, venue, member, None, request.map(|()| body::empty()), venue.patience.handshake).await
+    exchange::send(bench, venue, member, request.map(|()| body::empty()), Wait::Open(venue.patience.handshake)).await
 }
 
 async fn seal_first(venue: &Venue, admission: Admission, answer: Response<Body>) -> Result<Response<Body>, Refused> {
@@ -81,7 +81,8 @@ async fn seal_first(venue: &Venue, admission: Admission, answer: Response<Body>)
         .map_err(|_| invalid("the open packet broke off or is too large"))?
         .to_bytes();
     let (first, rest) = payload::split_first(&body);
-    let (mut rewritten, note) = exchange_open(venue, blank(venue, &admission), first).map_err(|error| invalid(&error))?;
+    let member = admission.seat.member();
+    let (mut rewritten, note) = exchange_open(venue, member, blank(venue, &admission), first).map_err(|error| invalid(&error))?;
     rewritten.extend_from_slice(rest);
     enter(venue, &note, admission)?;
     parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(rewritten.len()));
@@ -93,12 +94,12 @@ async fn seal_first(venue: &Venue, admission: Admission, answer: Response<Body>)
 
 /// Exchanges the app's open packet for the one a client may see; also what a session's later requests need to know. `note`
 /// lacks only the app's id.
-pub fn exchange_open(venue: &Venue, mut note: Note, packet: &[u8]) -> Result<(Vec<u8>, Note), String> {
+pub fn exchange_open(venue: &Venue, member: &Member, mut note: Note, packet: &[u8]) -> Result<(Vec<u8>, Note), String> {
     let upgrades: &[&str] = if venue.allows(Allowed::Websocket) { &["websocket"] } else { &[] };
     let mut change = Rewrite { sid: "", keep_upgrades: upgrades, max_payload: venue.limits.message };
     // The app's id is known only once the packet is read, and the sealed one only once the app's is: two passes over 100 bytes.
     let (_, open) = engine::rewrite_open(packet, &change).map_err(|error| error.to_string())?;
-    venue.pool.learn(open.ping_interval_ms, open.ping_timeout_ms);
+    member.learn(open.ping_interval_ms, open.ping_timeout_ms);
     note.sid = open.sid;
     let sealed = venue.sealer.seal(&note).ok_or("the identity is too large for a session id")?;
     change.sid = &sealed;
@@ -146,7 +147,10 @@ pub async fn poll(
     }
     let attendance = attend(&session, Lane::Poll)?;
     let request = request(venue, &note, &admission, errand, body::empty());
-    let answer = exchange::send(bench, venue, admission.seat.member(), Some(session.key.0), request, poll_patience(venue));
+    let member = admission.seat.member();
+    // It is the app that ends a poll.
+    let wait = Wait::Poll(session.key, venue.heartbeat(member) + POLL_MARGIN);
+    let answer = exchange::send(bench, venue, member, request, wait);
     let answer = tokio::select! {
         answer = answer => answer.map_err(|error| lost(venue, &session, &error))?,
         () = session.ending.cancelled() => {
@@ -178,7 +182,8 @@ pub async fn post(
     session.bytes_in.fetch_add(taken.size, Ordering::Relaxed);
     venue.carried.polling_in.inc_by(taken.size);
     let request = request(venue, &note, &admission, errand, taken.body);
-    let answer = exchange::send(bench, venue, admission.seat.member(), Some(session.key.0), request, venue.patience.answer)
+    let wait = Wait::Request(Some(session.key), venue.patience.answer, taken.upload);
+    let answer = exchange::send(bench, venue, admission.seat.member(), request, wait)
         .await
         .map_err(|error| lost(venue, &session, &error))?;
     // What carries the session decides: an app refuses packets by polling once a WebSocket does.
@@ -227,11 +232,6 @@ fn give_back(venue: &Venue, session: Arc<Session>, answer: Response<Body>, atten
     let attended =
         Attended { attendance, ledger: venue.ledger.clone(), bytes: venue.carried.polling_out.clone(), tail: Tail::default() };
     Response::from_parts(parts, Carried::new(body, Some(attended)).boxed_unsync())
-}
-
-fn poll_patience(venue: &Venue) -> Duration {
-    let (interval, timeout) = venue.ping();
-    interval + timeout + POLL_MARGIN
 }
 
 /// Resolves when a session's identity is no longer good; never for one that does not expire.

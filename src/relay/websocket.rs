@@ -25,10 +25,12 @@ use super::{
     session::{Attendance, Held, Key, Reason, Session, Transport},
 };
 use crate::{
+    config::route::Kind,
     http::{Body, body, headers, serve::Carrier, upgrade},
     net::dial::Line,
     policy::{Refusal, Refused, auth::Identity},
     upstream::{
+        Member,
         connect::{ExchangeError, Fault, HEAD_BYTES, HEADERS, Tally},
         member::Outcome,
     },
@@ -50,6 +52,7 @@ enum Said {
 
 /// The app's side of an agreed WebSocket.
 struct Agreed {
+    member: Arc<Member>,
     line: Line,
     /// Its place among the gate's connections to members.
     tally: Tally,
@@ -77,7 +80,7 @@ pub async fn open(
     };
     let opening = matches!(admission.asked, Asked::OpenWebSocket).then(|| {
         let note = polling::blank(venue, &admission);
-        Box::new(Sealing { venue: venue.clone(), note: Some(note) }) as Box<dyn Opening>
+        Box::new(Sealing { venue: venue.clone(), member: admission.seat.member().clone(), note: Some(note) }) as Box<dyn Opening>
     });
     let session = enter(venue, admission, &errand)?;
     Ok(hand_over(bench, venue, session, None, agreed, opening, errand))
@@ -144,13 +147,14 @@ fn enter(venue: &Venue, admission: Admission, errand: &Errand) -> Result<Arc<Ses
 /// The open packet of a session that starts on a WebSocket.
 struct Sealing {
     venue: Arc<Venue>,
+    member: Arc<Member>,
     note: Option<Note>,
 }
 
 impl Opening for Sealing {
     fn exchange(&mut self, packet: &[u8]) -> Option<Exchanged> {
-        let (packet, _) = polling::exchange_open(&self.venue, self.note.take()?, packet).ok()?;
-        Some(Exchanged { packet, silence: silence_of(&self.venue) })
+        let (packet, _) = polling::exchange_open(&self.venue, &self.member, self.note.take()?, packet).ok()?;
+        Some(Exchanged { packet, silence: self.venue.heartbeat(&self.member) + SILENCE_MARGIN })
     }
 }
 
@@ -170,24 +174,54 @@ async fn ask(
     let deadline = Instant::now() + venue.patience.handshake;
     let (line, tally) = bench.connections.dial_fresh(member, deadline).await?;
     let asked = Instant::now();
-    let said = match tokio::time::timeout_at(deadline.into(), shake_hands(request, errand, line, tally)).await {
+    let said = match tokio::time::timeout_at(deadline.into(), shake_hands(request, errand, member, line, tally)).await {
         Ok(said) => said,
         Err(_) => Err(ExchangeError::Timeout),
     };
-    let outcome = match &said {
-        Ok(_) => Outcome::Answered,
-        Err(ExchangeError::Timeout) => Outcome::Timeout,
-        Err(ExchangeError::Garbage(_)) => Outcome::Garbage,
-        Err(_) => Outcome::Broken,
-    };
-    member.report(outcome, Instant::now());
+    match (blame(venue, sid), outcome(&said)) {
+        (Blame::Nothing, Outcome::Broken | Outcome::Timeout) => member.excuse(outcome(&said)),
+        (Blame::Silence, Outcome::Broken) => member.excuse(Outcome::Broken),
+        (Blame::Nothing | Blame::Silence | Blame::Everything, outcome) => member.report(outcome, Instant::now()),
+    }
     if said.is_ok() {
         venue.metrics.answer_seconds.observe(asked.elapsed().as_secs_f64());
     }
     said
 }
 
-async fn shake_hands(request: Request<()>, errand: &Errand, line: Line, tally: Tally) -> Result<Said, ExchangeError> {
+/// What a member is blamed for when a handshake comes to nothing.
+enum Blame {
+    Everything,
+    /// Not for hanging up: apps without Engine.IO say no in that way, and a client must not be able to eject a member by asking.
+    Silence,
+    /// A request inside a session: a client knows what its app does not answer.
+    Nothing,
+}
+
+fn blame(venue: &Venue, sid: Option<&str>) -> Blame {
+    match (venue.kind, sid) {
+        (_, Some(_)) => Blame::Nothing,
+        (Kind::Socketio, None) => Blame::Everything,
+        (Kind::Websocket | Kind::Http, None) => Blame::Silence,
+    }
+}
+
+fn outcome(said: &Result<Said, ExchangeError>) -> Outcome {
+    match said {
+        Ok(_) => Outcome::Answered,
+        Err(ExchangeError::Timeout) => Outcome::Timeout,
+        Err(ExchangeError::Garbage(_)) => Outcome::Garbage,
+        Err(_) => Outcome::Broken,
+    }
+}
+
+async fn shake_hands(
+    request: Request<()>,
+    errand: &Errand,
+    member: &Arc<Member>,
+    line: Line,
+    tally: Tally,
+) -> Result<Said, ExchangeError> {
     let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEADERS)
@@ -208,7 +242,7 @@ async fn shake_hands(request: Request<()>, errand: &Errand, line: Line, tally: T
     let protocol = judge(&answer, &key, &offered)?;
     let upgraded = hyper::upgrade::on(answer).await.map_err(|_| ExchangeError::Broken)?;
     let parts = upgraded.downcast::<TokioIo<Line>>().map_err(|_| ExchangeError::Broken)?;
-    Ok(Said::Yes(Agreed { line: parts.io.into_inner(), tally, early: parts.read_buf, protocol }))
+    Ok(Said::Yes(Agreed { member: member.clone(), line: parts.io.into_inner(), tally, early: parts.read_buf, protocol }))
 }
 
 /// Subprotocols the app gets to choose from.
@@ -332,7 +366,7 @@ impl Task {
     where
         C: AsyncRead + AsyncWrite + Reset + Unpin,
     {
-        let terms = Arc::new(self.terms());
+        let terms = Arc::new(self.terms(&agreed.member));
         let session = self.session.clone();
         let mut carriage = Box::new(Carriage::new((client, &early), (agreed.line, &agreed.early), opening, terms, session));
         let ended = tokio::select! {
@@ -350,12 +384,13 @@ impl Task {
         self.ended(ended);
     }
 
-    fn terms(&self) -> Terms {
+    fn terms(&self, member: &Member) -> Terms {
         let venue = &self.venue;
-        let is_engine = venue.kind == crate::config::route::Kind::Socketio;
+        let is_engine = venue.kind == Kind::Socketio;
         Terms {
             limits: venue.limits,
-            silence: if is_engine { silence_of(venue) } else { venue.patience.ping * 2 },
+            // A client of Engine.IO answers the app's pings.
+            silence: if is_engine { venue.heartbeat(member) + SILENCE_MARGIN } else { venue.patience.ping * 2 },
             ping: (!is_engine).then_some(venue.patience.ping),
             stall: venue.patience.stall,
             expires: self.session.expires,
@@ -393,12 +428,6 @@ impl Task {
             self.venue.ledger.close(&self.session, Reason::ClientGone);
         }
     }
-}
-
-/// How long a client of Engine.IO may be silent: it answers the app's pings.
-fn silence_of(venue: &Venue) -> Duration {
-    let (interval, timeout) = venue.ping();
-    interval + timeout + SILENCE_MARGIN
 }
 
 /// A connection that can be dropped as rudely as its other half was.

@@ -66,7 +66,7 @@ pub async fn watch(pool: Arc<Pool>, stop: CancellationToken) {
     stop.cancelled().await;
 }
 
-/// One probe of one member. What an Engine.IO handshake tells about pings goes to the pool.
+/// One probe of one member. What an Engine.IO handshake tells about pings, the member keeps.
 pub async fn probe(pool: &Pool, member: &Member) -> Result<(), ProbeFailure> {
     let probing = pool.probing();
     let deadline = Instant::now() + probing.deadline;
@@ -80,7 +80,7 @@ pub async fn probe(pool: &Pool, member: &Member) -> Result<(), ProbeFailure> {
             Probe::Http => ask_http(member, probing, deadline).await,
             Probe::Engine => {
                 let opened = open_session(member, probing, deadline).await?;
-                pool.learn(opened.ping_interval, opened.ping_timeout);
+                member.learn(opened.ping_interval, opened.ping_timeout);
                 close_session(member, probing, &opened.sid, deadline).await;
                 Ok(())
             }

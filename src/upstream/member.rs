@@ -14,6 +14,7 @@ use std::{
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge};
 
 use crate::{
+    config::socketio::SocketIo,
     net::dial::Target,
     telemetry::{Metrics, metrics::Named},
 };
@@ -96,6 +97,9 @@ pub struct State {
     failures: AtomicU32,
     ejected_until: AtomicU64,
     ejections: AtomicU32,
+    /// What its open packets have told: ping interval and timeout in milliseconds, packed into one number so that they are
+    /// always a pair. 0: nothing yet.
+    learned: AtomicU64,
     labels: Named,
     up_gauge: Gauge,
     sessions_gauge: Gauge,
@@ -231,6 +235,25 @@ impl Member {
         self.state.sessions.load(Relaxed)
     }
 
+    /// Takes over the ping values of an open packet of its own. Absurd ones are left out: deadlines hang on them, and members
+    /// are not trusted with those.
+    pub fn learn(&self, ping_interval_ms: u64, ping_timeout_ms: u64) {
+        if PING_MILLIS.contains(&ping_interval_ms) && PING_MILLIS.contains(&ping_timeout_ms) {
+            let packed = (ping_interval_ms << 32) | ping_timeout_ms;
+            if self.state.learned.load(Relaxed) != packed {
+                self.state.learned.store(packed, Relaxed);
+            }
+        }
+    }
+
+    /// The app's ping interval and timeout: what it told, else what is assumed.
+    pub fn ping(&self, assumed: &SocketIo) -> (Duration, Duration) {
+        match self.state.learned.load(Relaxed) {
+            0 => (assumed.ping_interval.0, assumed.ping_timeout.0),
+            packed => (Duration::from_millis(packed >> 32), Duration::from_millis(packed & u64::from(u32::MAX))),
+        }
+    }
+
     /// How it is doing. What keeps it from serving at all is told before what keeps it from new sessions.
     pub fn standing(&self, now: Instant) -> Standing {
         let state = &self.state;
@@ -327,6 +350,7 @@ impl State {
             failures: AtomicU32::new(0),
             ejected_until: AtomicU64::new(0),
             ejections: AtomicU32::new(0),
+            learned: AtomicU64::new(0),
             up_gauge,
             sessions_gauge: metrics.member_sessions.get_or_create_owned(&labels),
             failed: metrics.member_failures.clone(),
@@ -400,5 +424,7 @@ fn millis(period: Duration) -> u64 {
     u64::try_from(period.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// A millisecond to an hour: what an app may say about its pings.
+const PING_MILLIS: std::ops::RangeInclusive<u64> = 1..=3_600_000;
 /// The longest ejection is the first one doubled so often: 16 times as long.
 const DOUBLINGS: u32 = 4;

@@ -17,7 +17,6 @@ use rustls::pki_types::ServerName;
 use crate::{
     config::{
         self,
-        socketio::SocketIo,
         upstream::{Balance, Reuse, Upstream},
     },
     net::{
@@ -43,7 +42,6 @@ pub struct Pool {
     /// The turns of round robin, one number a seat.
     credits: Mutex<Vec<i64>>,
     turn: AtomicU64,
-    learned: Arc<Learned>,
 }
 
 /// How the members of a pool are asked how they are.
@@ -88,11 +86,6 @@ pub enum PoolProblem {
     Trust(#[from] TrustProblem),
 }
 
-/// What the app's open packets have told: ping interval and timeout in milliseconds, packed into one number so that they are always
-/// a pair. 0: nothing yet.
-#[derive(Debug, Default)]
-struct Learned(AtomicU64);
-
 impl Pool {
     /// Builds a pool from its configuration; with `old` it takes over what is known about members that stay and keeps
     /// those that left with sessions. All problems at once. Reads certificate files; not for hot paths.
@@ -116,7 +109,6 @@ impl Pool {
             reuse: config.reuse,
             probe: probing(config),
             turn: AtomicU64::new(0),
-            learned: old.map(|old| old.learned.clone()).unwrap_or_default(),
         })
     }
 
@@ -159,25 +151,6 @@ impl Pool {
             // nobody's failures can end somebody else's session.
             Standing::Up | Standing::SlowStart(_) | Standing::Draining | Standing::Ejected => Ok(member.clone()),
             Standing::Down => Err(MemberGone::Down),
-        }
-    }
-
-    /// Takes over the ping values of an open packet. Absurd ones are left out: deadlines hang on them, and members are not trusted
-    /// with those.
-    pub fn learn(&self, ping_interval_ms: u64, ping_timeout_ms: u64) {
-        if PING_MILLIS.contains(&ping_interval_ms) && PING_MILLIS.contains(&ping_timeout_ms) {
-            let packed = (ping_interval_ms << 32) | ping_timeout_ms;
-            if self.learned.0.load(Relaxed) != packed {
-                self.learned.0.store(packed, Relaxed);
-            }
-        }
-    }
-
-    /// The app's ping interval and timeout: what it told, else what is assumed.
-    pub fn ping(&self, assumed: &SocketIo) -> (Duration, Duration) {
-        match self.learned.0.load(Relaxed) {
-            0 => (assumed.ping_interval.0, assumed.ping_timeout.0),
-            packed => (Duration::from_millis(packed >> 32), Duration::from_millis(packed & u64::from(u32::MAX))),
         }
     }
 
@@ -372,7 +345,5 @@ impl Place {
     }
 }
 
-/// A millisecond to an hour: what an app may say about its pings.
-const PING_MILLIS: std::ops::RangeInclusive<u64> = 1..=3_600_000;
 /// Probing more often than this would be a load of its own.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);

@@ -11,7 +11,10 @@ use std::{
 
 use ::http::{Request, Response};
 use hyper::body::Incoming;
-use tokio::time::timeout_at;
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -36,21 +39,42 @@ pub struct Connections {
 }
 
 /// How one exchange is to be made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Terms {
     pub reuse: ReuseKey,
-    /// When the head of the answer must be there, dialing included.
-    pub deadline: Instant,
+    /// Until the head of the answer must be there, dialing included.
+    pub patience: Duration,
+    /// A request whose body is still on its way: the member's time begins when it has all of it.
+    pub upload: Option<Upload>,
     pub silence: Silence,
+}
+
+/// A request's body that its sender still sends.
+#[derive(Debug)]
+pub struct Upload {
+    /// Resolves, one way or the other, when the body is out.
+    pub sent: oneshot::Receiver<()>,
+    /// A member that takes longer than this to take it has stopped taking it.
+    pub longest: Duration,
+}
+
+impl Terms {
+    /// Resolves when the member's time is over.
+    async fn overdue(upload: Option<Upload>, patience: Duration) {
+        if let Some(upload) = upload {
+            let _ = timeout(upload.longest, upload.sent).await;
+        }
+        sleep(patience).await;
+    }
 }
 
 /// Whether a member that connects but does not answer is to blame for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Silence {
-    /// Handshakes and plain requests: failures in a row eject the member.
+    /// Handshakes of sessions: failures in a row eject the member.
     Counts,
-    /// Requests inside a session: some apps never answer what they dislike, and a client that knows that must not be able
-    /// to eject a member and with it everybody else's sessions.
+    /// Requests inside a session, and those of plain routes: some apps never answer what they dislike, or are slow with what
+    /// they like, and a client that knows that must not be able to eject a member.
     Excused,
 }
 
@@ -70,8 +94,12 @@ impl Connections {
         mut request: Request<Body>,
     ) -> Result<Response<AnswerBody>, ExchangeError> {
         wire::to_origin_form(&mut request, member);
-        let answered = timeout_at(terms.deadline.into(), self.carry(member, terms, request)).await;
-        let result = answered.unwrap_or(Err(ExchangeError::Timeout));
+        let dialed_by = Instant::now() + terms.patience;
+        let result = tokio::select! {
+            biased;
+            answered = self.carry(member, terms.reuse, dialed_by, request) => answered,
+            () = Terms::overdue(terms.upload, terms.patience) => Err(ExchangeError::Timeout),
+        };
         tell(member, &result, terms.silence);
         result
     }
@@ -112,20 +140,21 @@ impl Connections {
     async fn carry(
         &self,
         member: &Arc<Member>,
-        terms: Terms,
+        reuse: ReuseKey,
+        dialed_by: Instant,
         mut request: Request<Body>,
     ) -> Result<Response<AnswerBody>, ExchangeError> {
-        while let Some(mut wire) = self.kept.take(member, terms.reuse, Instant::now()) {
+        while let Some(mut wire) = self.kept.take(member, reuse, Instant::now()) {
             match wire::send(&mut wire, request).await? {
-                Attempt::Answered(answer) => return Ok(self.hand_out(answer, wire, member, terms.reuse)),
+                Attempt::Answered(answer) => return Ok(self.hand_out(answer, wire, member, reuse)),
                 Attempt::Unsent(unsent) => request = unsent,
             }
         }
         let tally = self.count()?;
-        let line = wire::open(member, terms.deadline).await?;
+        let line = wire::open(member, dialed_by).await?;
         let mut wire = wire::speak(line, Some(tally)).await?;
         match wire::send(&mut wire, request).await? {
-            Attempt::Answered(answer) => Ok(self.hand_out(answer, wire, member, terms.reuse)),
+            Attempt::Answered(answer) => Ok(self.hand_out(answer, wire, member, reuse)),
             Attempt::Unsent(_) => Err(ExchangeError::Broken),
         }
     }

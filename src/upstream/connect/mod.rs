@@ -13,7 +13,7 @@ mod wire;
 pub(in crate::upstream) use exchange::ask;
 
 pub use answer::AnswerBody;
-pub use exchange::{Connections, Silence, Terms};
+pub use exchange::{Connections, Silence, Terms, Upload};
 pub use keep::ReuseKey;
 pub use quota::{Quota, Tally};
 pub use suspect::Fault;

@@ -3,7 +3,7 @@
 use crate::support::{
     App, Gate, Issuer, Session, Settings,
     client::Stream,
-    sample::{before, pair_with, secure_pair},
+    sample::{before, pair_with, secure_pair, with_plain_routes},
     wire::Line,
     within,
 };
@@ -63,6 +63,22 @@ async fn a_body_that_does_not_come_is_408_and_reaches_no_app() {
     line.end().await;
     assert_eq!(app.requests().len(), 1);
     still_serves(&gate).await;
+}
+
+#[tokio::test]
+async fn a_long_body_that_comes_slowly_is_the_clients_fault_and_not_the_apps() {
+    let (app, gate) = pair_with(|settings| {
+        with_plain_routes(hurried(settings)).set_upstream("answer_deadline", "50ms").set_upstream("eject_after", 1)
+    })
+    .await;
+    let token = Issuer::default().token("ana");
+    let head =
+        format!("POST /api/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: 200000\r\n\r\n");
+    let mut line = gate.client().raw(head + &"x".repeat(100_000)).await;
+    let answer = line.expect_answer("POST").await;
+    assert_eq!(answer.refusal(), (408, "body_timeout".into()));
+    assert!(!gate.metrics().await.contains("sockgate_member_failures_total{"), "nothing is held against the app");
+    assert_eq!(app.requests().len(), 0, "not a whole request");
 }
 
 #[tokio::test]

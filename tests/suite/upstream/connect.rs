@@ -16,13 +16,15 @@ use sockgate::{
     net::dial::DialError,
     upstream::{
         Connections, ExchangeError, Pool, ReuseKey, Standing,
-        connect::{AnswerBody, Fault, Quota, Silence, Terms},
+        connect::{AnswerBody, Fault, Quota, Silence, Terms, Upload},
     },
 };
 use tokio::{io::AsyncReadExt, sync::mpsc};
 
 use super::support::{After, App, config, pool, soon, until};
 
+/// What no test should reach.
+const LONG: Duration = Duration::from_secs(10);
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// One worker in front of one app.
@@ -47,7 +49,7 @@ impl Gate {
     }
 
     async fn get(&self, reuse: ReuseKey) -> Answer {
-        self.exchange(Terms { reuse, deadline: soon(), silence: Silence::Counts }, get()).await
+        self.exchange(Terms { reuse, patience: LONG, upload: None, silence: Silence::Counts }, get()).await
     }
 
     /// The whole text of an answer.
@@ -200,7 +202,7 @@ async fn a_kept_connection_that_died_costs_nothing_but_a_new_one() {
         let gate = Gate::new(&app);
         for _ in 0..50 {
             // A POST, for those must never be sent twice.
-            let terms = Terms { reuse: ReuseKey::Shared, deadline: soon(), silence: Silence::Counts };
+            let terms = Terms { reuse: ReuseKey::Shared, patience: LONG, upload: None, silence: Silence::Counts };
             let answer = gate.exchange(terms, post(body::full("4hello"))).await.expect("an answer");
             // A reset may overtake the last bytes.
             let _ = read(answer).await;
@@ -277,7 +279,7 @@ async fn requests_leave_as_http_1_1_in_origin_form_with_a_host() {
         .uri("https://public.example/a%20b?x=%41&y")
         .body(body::empty())
         .expect("a request");
-    let terms = Terms { reuse: ReuseKey::Off, deadline: soon(), silence: Silence::Counts };
+    let terms = Terms { reuse: ReuseKey::Off, patience: LONG, upload: None, silence: Silence::Counts };
     let head = read(gate.exchange(terms, request).await.expect("an answer")).await.expect("whole");
     let authority = app.url.strip_prefix("http://").expect("http");
     assert_eq!(head, format!("GET /a%20b?x=%41&y HTTP/1.1\r\nhost: {authority}\r\n\r\n"));
@@ -449,11 +451,35 @@ async fn a_member_that_hangs_is_left_at_the_deadline() {
     for said in ["", "HTTP/1.1 200 OK\r\nX: y\r\n"] {
         let app = App::saying(said, After::Hang).await;
         let gate = Gate::new(&app);
-        let deadline = Instant::now() + Duration::from_millis(50);
-        let terms = Terms { reuse: ReuseKey::Shared, deadline, silence: Silence::Counts };
+        let patience = Duration::from_millis(50);
+        let terms = Terms { reuse: ReuseKey::Shared, patience, upload: None, silence: Silence::Counts };
         assert_eq!(gate.exchange(terms, get()).await.err(), Some(ExchangeError::Timeout));
         until("the app sees the end of its connection", || app.hung_up() == 1 && gate.connections.open() == 0).await;
     }
+}
+
+#[tokio::test]
+async fn a_members_time_begins_when_it_has_the_whole_request() {
+    let app = App::saying("", After::Hang).await;
+    let gate = Gate::new(&app);
+    let brief = Duration::from_millis(50);
+    let (out, sent) = tokio::sync::oneshot::channel();
+    let upload = Some(Upload { sent, longest: LONG });
+    let waiting = gate.exchange(Terms { reuse: ReuseKey::Shared, patience: brief, upload, silence: Silence::Counts }, get());
+    tokio::pin!(waiting);
+    // Another exchange, which begins later, has run out of time by then.
+    let other = Terms { reuse: ReuseKey::Shared, patience: brief * 2, upload: None, silence: Silence::Counts };
+    tokio::select! {
+        _ = &mut waiting => panic!("its body was still on its way"),
+        other = gate.exchange(other, get()) => assert_eq!(other.err(), Some(ExchangeError::Timeout)),
+    }
+    drop(out);
+    assert_eq!(waiting.await.err(), Some(ExchangeError::Timeout));
+    // One that stopped taking the body is not waited for any longer than the body may last.
+    let (_out, sent) = tokio::sync::oneshot::channel();
+    let upload = Some(Upload { sent, longest: brief });
+    let terms = Terms { reuse: ReuseKey::Shared, patience: brief, upload, silence: Silence::Counts };
+    assert_eq!(gate.exchange(terms, get()).await.err(), Some(ExchangeError::Timeout));
 }
 
 #[tokio::test]
@@ -503,7 +529,7 @@ async fn a_body_that_breaks_is_the_requests_fault() {
     let (feed, body) = fed();
     feed.send(Ok(Frame::data("4hel".into()))).expect("taken");
     feed.send(Err(BodyError::TooLarge)).expect("taken");
-    let terms = Terms { reuse: ReuseKey::Shared, deadline: soon(), silence: Silence::Counts };
+    let terms = Terms { reuse: ReuseKey::Shared, patience: LONG, upload: None, silence: Silence::Counts };
     assert_eq!(gate.exchange(terms, post(body)).await.err(), Some(ExchangeError::Request(BodyError::TooLarge)));
     until("the connection is gone", || gate.connections.open() == 0).await;
     assert_eq!(gate.pool.members()[0].standing(Instant::now()), Standing::Up);
@@ -521,7 +547,7 @@ async fn an_answer_before_the_body_was_sent_does_not_free_the_connection() {
     let gate = Gate::new(&app);
     let (feed, body) = fed();
     feed.send(Ok(Frame::data("4hel".into()))).expect("taken");
-    let terms = Terms { reuse: ReuseKey::Shared, deadline: soon(), silence: Silence::Counts };
+    let terms = Terms { reuse: ReuseKey::Shared, patience: LONG, upload: None, silence: Silence::Counts };
     let answer = gate.exchange(terms, post(body)).await.expect("an answer");
     assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
     drop(answer);
@@ -536,7 +562,7 @@ async fn members_hear_how_it_went() {
     let good = App::saying(OK, After::Keep).await;
     let gate = Gate::with(&config(&[&silent.url, &good.url]));
     let standing = || gate.pool.members()[0].standing(Instant::now());
-    let terms = |silence| Terms { reuse: ReuseKey::Shared, deadline: soon(), silence };
+    let terms = |silence| Terms { reuse: ReuseKey::Shared, patience: LONG, upload: None, silence };
     for _ in 0..5 {
         gate.exchange(terms(Silence::Excused), get()).await.expect_err("silence");
     }
@@ -563,8 +589,9 @@ async fn a_fresh_line_belongs_to_its_owner() {
     let gate = Gate::new(&app);
     let line = gate.connections.dial_fresh(&gate.pool.members()[0], soon()).await.expect("a line");
     until("the app has it", || app.accepted() == 1).await;
-    assert_eq!((gate.connections.open(), gate.connections.idle()), (0, 0));
+    assert_eq!((gate.connections.open(), gate.connections.idle()), (1, 0));
     drop(line);
+    assert_eq!(gate.connections.open(), 0);
     until("the app sees its end", || app.hung_up() == 1).await;
 }
 
@@ -583,7 +610,7 @@ async fn nothing_is_left_when_the_worker_is() {
 fn exchanges_may_move_between_threads() {
     fn may_move<T: Send>(_: impl Fn(&'static Arc<Connections>, &'static Pool) -> T) {}
     may_move(|connections, pool| {
-        let terms = Terms { reuse: ReuseKey::Shared, deadline: soon(), silence: Silence::Counts };
+        let terms = Terms { reuse: ReuseKey::Shared, patience: LONG, upload: None, silence: Silence::Counts };
         connections.exchange(&pool.members()[0], terms, get())
     });
 }

@@ -76,7 +76,7 @@ async fn an_engine_probe_opens_a_session_learns_and_closes_it() {
     .await;
     let pool = pool(&asking(Probe::Engine, &app.url));
     assert_eq!(probed(&pool).await, Ok(()));
-    assert_eq!(pool.ping(&SocketIo::default()), (Duration::from_secs(7), Duration::from_secs(3)));
+    assert_eq!(pool.members()[0].ping(&SocketIo::default()), (Duration::from_secs(7), Duration::from_secs(3)));
     let asked = asked.lock().expect("whole").clone();
     assert!(asked[0].starts_with("GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\n"), "{asked:?}");
     assert!(asked[1].starts_with("POST /socket.io/?EIO=4&transport=polling&sid=abc-_123 HTTP/1.1\r\n"), "{asked:?}");

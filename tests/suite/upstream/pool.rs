@@ -177,7 +177,7 @@ fn a_reload_keeps_what_is_known_and_the_sessions_of_members_that_left() {
     let (metrics, now) = (Metrics::default(), Instant::now());
     let renew = |old: Option<&Pool>, urls: &[&str]| Pool::renew(old, &config(urls), &metrics, now).expect("a good pool");
     let first = renew(None, &[A, B, "http://c:1"]);
-    first.learn(10_000, 5_000);
+    first.members()[0].learn(10_000, 5_000);
     fail(&first, 0, 3, now);
     let kept = first.lease_from(member_id("app", B), now).expect("the member");
 
@@ -185,7 +185,7 @@ fn a_reload_keeps_what_is_known_and_the_sessions_of_members_that_left() {
     first.retire(Some(&second), &metrics);
     assert_eq!(second.members().len(), 3, "a, d, and b for its session; c had none");
     assert_eq!(second.members()[0].standing(now), Standing::Ejected);
-    assert_eq!(second.ping(&SocketIo::default()), (seconds(10), seconds(5)));
+    assert_eq!(second.members()[0].ping(&SocketIo::default()), (seconds(10), seconds(5)));
     let leaving = second.find(member_id("app", B)).expect("b").clone();
     assert!(leaving.is_leaving() && leaving.standing(now) == Standing::Draining && leaving.sessions() == 1);
     assert_eq!(second.lease(None, now).expect("a member").member().url(), "http://d:1");
@@ -204,21 +204,21 @@ fn a_reload_keeps_what_is_known_and_the_sessions_of_members_that_left() {
 fn a_pool_of_another_name_inherits_nothing() {
     let (metrics, now) = (Metrics::default(), Instant::now());
     let first = Pool::renew(None, &config(&[A]), &metrics, now).expect("a good pool");
-    first.learn(10_000, 5_000);
+    first.members()[0].learn(10_000, 5_000);
     let other = Upstream { name: "other".into(), ..config(&[A]) };
     let second = Pool::renew(Some(&first), &other, &metrics, now).expect("a good pool");
-    assert_eq!(second.ping(&SocketIo::default()), (seconds(25), seconds(20)));
+    assert_eq!(second.members()[0].ping(&SocketIo::default()), (seconds(25), seconds(20)));
 }
 
 #[test]
 fn absurd_ping_values_are_not_believed() {
     let pool = pool(&config(&[A]));
     for (interval, timeout) in [(0, 20_000), (25_000, 0), (u64::MAX, 20_000), (25_000, 1 << 33), (3_600_001, 1)] {
-        pool.learn(interval, timeout);
-        assert_eq!(pool.ping(&SocketIo::default()), (seconds(25), seconds(20)));
+        pool.members()[0].learn(interval, timeout);
+        assert_eq!(pool.members()[0].ping(&SocketIo::default()), (seconds(25), seconds(20)));
     }
-    pool.learn(300, 200);
-    assert_eq!(pool.ping(&SocketIo::default()), (Duration::from_millis(300), Duration::from_millis(200)));
+    pool.members()[0].learn(300, 200);
+    assert_eq!(pool.members()[0].ping(&SocketIo::default()), (Duration::from_millis(300), Duration::from_millis(200)));
 }
 
 #[test]

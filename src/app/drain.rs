@@ -36,12 +36,12 @@ pub async fn leave(gate: &Arc<Gate>, words: &Words, delay: Duration, grace: Dura
     gate.close();
     words.close.cancel();
     tell_all(gate, grace.mul_f64(SPREAD)).await;
+    // A client that has been told nothing yet, for it was between two polls, hears it on the connection it has.
+    until(end - grace.mul_f64((1.0 - SPREAD) / 2.0), || have_heard(gate)).await;
     words.finish.cancel();
     // A session may have been entered while the others were told.
     tell_all(gate, Duration::ZERO).await;
-    while Instant::now() < end && !is_empty(gate) {
-        sleep(GLANCE).await;
-    }
+    until(end, || is_empty(gate)).await;
     let left = gate.ledger.count();
     if Instant::now() >= end && left.polling + left.websocket > 0 {
         tracing::warn!(polling = left.polling, websocket = left.websocket, "the grace period is over; these sessions are cut");
@@ -63,10 +63,20 @@ async fn tell_all(gate: &Gate, spread: Duration) {
     }
 }
 
+async fn until(end: Instant, is_so: impl Fn() -> bool) {
+    while Instant::now() < end && !is_so() {
+        sleep(GLANCE).await;
+    }
+}
+
 /// A client between two polls comes back within a moment and hears that its session is over; one that has been silent for
 /// longer has left, and there is nobody to tell.
-fn is_empty(gate: &Gate) -> bool {
+fn have_heard(gate: &Gate) -> bool {
     let now = std::time::Instant::now();
     let is_gone = |session: &Arc<Session>| !session.is_attended() && session.idle(now) > BETWEEN_POLLS;
-    gate.ledger.live().iter().all(is_gone) && gate.in_flight() == 0 && gate.load().tasks == 0
+    gate.ledger.live().iter().all(is_gone)
+}
+
+fn is_empty(gate: &Gate) -> bool {
+    have_heard(gate) && gate.in_flight() == 0 && gate.load().tasks == 0
 }

@@ -144,11 +144,12 @@ async fn serve_one(
     };
     count_handshake(&gate, &stream);
     let http2 = peer.http2;
-    let connection = Connection { peer: Arc::new(peer), pass: Arc::new(pass) };
+    let leave = words.finish.child_token();
+    let connection = Connection { peer: Arc::new(peer), pass: Arc::new(pass), leave: leave.clone() };
     let metrics = gate.metrics.clone();
     let answer = move |request| pipeline::answer(gate.clone(), bench.clone(), connection.clone(), request);
     tokio::select! {
-        () = Box::pin(serve::connection(stream, http2, shape, words.finish.clone(), metrics, answer)) => {}
+        () = Box::pin(serve::connection(stream, http2, shape, leave, metrics, answer)) => {}
         () = words.stop.cancelled() => {}
     }
 }

@@ -35,7 +35,7 @@ use crate::{
     },
     relay::{Ledger, Sealer, Venue, admission::Patience, outgoing::Manners, seal},
     telemetry::Metrics,
-    upstream::{Lease, Pool, Routes, balance, health},
+    upstream::{Lease, MemberId, Pool, Routes, balance, health},
 };
 
 /// One version of the configuration, ready to judge.
@@ -272,7 +272,7 @@ impl Generation {
         now: Instant,
     ) -> Result<Lease, Refused> {
         let pool = &room.venue.pool;
-        let kept = room.kept_member(headers).and_then(|member| pool.lease_from(member, now).ok());
+        let kept = room.kept_member(headers).and_then(|member| pool.lease_again(member, now).ok());
         let lease = match kept {
             Some(lease) => Ok(lease),
             None => pool.lease(room.hash_key(identity, client, headers), now),
@@ -300,7 +300,7 @@ impl Room {
     }
 
     /// The member an affinity cookie names. A forged one names nobody.
-    fn kept_member(&self, headers: &HeaderMap) -> Option<crate::upstream::MemberId> {
+    pub fn kept_member(&self, headers: &HeaderMap) -> Option<MemberId> {
         if self.affinity_cookie.is_empty() || self.venue.kind == Kind::Socketio {
             return None;
         }
@@ -335,8 +335,8 @@ impl Room {
     }
 
     /// The affinity cookie for a client that has none or whose member is gone.
-    pub fn affinity(&self, headers: &HeaderMap, member: crate::upstream::MemberId, secure: bool) -> Option<HeaderValue> {
-        if self.affinity_cookie.is_empty() || self.venue.kind == Kind::Socketio || self.kept_member(headers) == Some(member) {
+    pub fn affinity(&self, kept: Option<MemberId>, member: MemberId, secure: bool) -> Option<HeaderValue> {
+        if self.affinity_cookie.is_empty() || self.venue.kind == Kind::Socketio || kept == Some(member) {
             return None;
         }
         let mark = self.venue.sealer.seal_mark(member)?;

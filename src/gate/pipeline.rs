@@ -11,6 +11,7 @@ use std::{
 
 use http::{Method, Request, Response, header, request::Parts};
 use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Gate, Generation, Room,
@@ -35,7 +36,7 @@ use crate::{
     },
     relay::{
         Admission, Asked,
-        admission::{Bench, Seat},
+        admission::{Answered, Bench, Seat},
         carry,
         errand::Errand,
         seal::Note,
@@ -48,6 +49,8 @@ pub struct Connection {
     pub peer: Arc<Peer>,
     /// Its place among the connections; a WebSocket keeps it.
     pub pass: Arc<dyn Any + Send + Sync>,
+    /// Lets it go after the answers that are under way.
+    pub leave: CancellationToken,
 }
 
 /// Answers one request. There is always an answer.
@@ -55,10 +58,18 @@ pub async fn answer(gate: Arc<Gate>, bench: Arc<Bench>, connection: Connection, 
     let busy = gate.enter();
     let generation = gate.generation();
     let mut story = Story::begin(&generation, &connection.peer);
+    let leave = connection.leave.clone();
     let told = tell(&gate, &generation, &bench, connection, request, &mut story).await;
     let answer = match told {
         Ok(answer) => answer,
-        Err(refused) => reply::refusal(&refused, &mut story),
+        Err(refused) => {
+            if gate.is_closed() {
+                // Whoever starts over should not find the leaving gate again, which HTTP/2 would until it is told to go.
+                story.closes();
+                leave.cancel();
+            }
+            reply::refusal(&refused, &mut story)
+        }
     };
     let answer = story.end(&gate.metrics, &generation, answer);
     drop(busy);
@@ -136,7 +147,10 @@ async fn tell(
         Wanted::Http => identify::newcomer(room, &shown, clock, Asked::Http).await?,
     };
     story.knows(identity.as_ref());
-    let permits = if is_new { admit_user(room, &asked, identity.as_ref(), &client, now)? } else { Vec::new() };
+    let permits = match &asked {
+        Asked::Poll(note) | Asked::Post(note) | Asked::Upgrade { note, .. } => admit_return(room, note, &client)?,
+        _ => admit_user(room, &asked, identity.as_ref(), &client, now)?,
+    };
 
     // Where to.
     let seat = match &asked {
@@ -145,7 +159,7 @@ async fn tell(
     };
     story.goes_to(seat.member());
 
-    let affinity = room.affinity(&parts.headers, seat.member().id(), client.secure);
+    let (kept, secure) = (room.kept_member(&parts.headers), client.secure);
     let admission = Admission { grant, identity, token, permits, seat, asked, address: client.address };
     let errand = Errand {
         withheld_protocols: shown.withheld_protocols(),
@@ -159,9 +173,10 @@ async fn tell(
         on_upgrade,
         pass: connection.pass,
     };
-    let mut answer = carry::carry(bench, &room.venue, admission, errand, body).await?;
+    let Answered { mut answer, member } = carry::carry(bench, &room.venue, admission, errand, body).await?;
     drop(in_flight);
-    if let Some(cookie) = affinity {
+    story.goes_to(&member);
+    if let Some(cookie) = room.affinity(kept, member.id(), secure) {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
     }
     Ok(answer)
@@ -217,16 +232,30 @@ fn admit_user(
     client: &Client,
     now: Instant,
 ) -> Result<Vec<Permit>, Refused> {
-    let mut permits = Vec::new();
-    let subject = identity.and_then(Identity::subject);
-    if let Some(subject) = subject {
+    if let Some(subject) = identity.and_then(Identity::subject) {
         room.limiter.admit_user(subject, now)?;
     }
-    if !matches!(asked, Asked::Http) {
-        permits.push(room.limiter.hold_address_session(client.address)?);
-        if let Some(subject) = subject {
-            permits.push(room.limiter.hold_user_session(subject)?);
-        }
+    match asked {
+        Asked::Http => Ok(Vec::new()),
+        _ => hold_session(room, identity, client),
+    }
+}
+
+/// A session that this gate does not know (another replica opened it, or it was forgotten) takes its place like a new one.
+fn admit_return(room: &Room, note: &Note, client: &Client) -> Result<Vec<Permit>, Refused> {
+    if room.venue.ledger.find(note.key()).is_some() {
+        return Ok(Vec::new());
+    }
+    if room.is_full() {
+        return Err(Refused::because(Refusal::Overloaded, "limit.sessions"));
+    }
+    hold_session(room, note.identity.as_ref(), client)
+}
+
+fn hold_session(room: &Room, identity: Option<&Identity>, client: &Client) -> Result<Vec<Permit>, Refused> {
+    let mut permits = vec![room.limiter.hold_address_session(client.address)?];
+    if let Some(subject) = identity.and_then(Identity::subject) {
+        permits.push(room.limiter.hold_user_session(subject)?);
     }
     Ok(permits)
 }

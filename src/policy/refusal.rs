@@ -114,6 +114,8 @@ refusals! {
     TokenEarly = 401, 4, "token_not_yet_valid", Client, "The token is not valid yet", "check the clocks";
     TokenAmbiguous = 401, 4, "token_ambiguous", Client, "More than one token was sent", "send exactly one token";
     ClaimMissing = 403, 4, "claim_refused", Client, "The token lacks a required claim", "this account may not connect";
+    /// A session id carries the identity, and URLs are only so long.
+    IdentityTooLarge = 403, 4, "identity_too_large", Client, "The token says too much about you", "use a token with fewer or shorter roles and claims";
     KeysUnavailable = 503, 4, "keys_unavailable", Operator, "Tokens cannot be checked now", "try again shortly";
     /// The session belongs to somebody else.
     SessionSubject = 403, 4, "session_subject", Client, "The session belongs to another user", "connect anew with your own token";

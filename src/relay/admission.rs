@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use http::Response;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -21,6 +22,7 @@ use crate::{
         route::Kind,
         socketio::{SocketIo, Transport},
     },
+    http::Body,
     policy::{Refusal, Refused, auth::Identity, limit::Permit, origin::Grant},
     telemetry::{Metrics, metrics::Carried},
     upstream::{Lease, Member, Pool, connect::Connections},
@@ -42,6 +44,13 @@ pub struct Admission {
     pub asked: Asked,
     /// The client's address as it was judged.
     pub address: IpAddr,
+}
+
+/// What came of an admission.
+pub struct Answered {
+    pub answer: Response<Body>,
+    /// Who gave the answer: another member than admitted, when that one could not be reached.
+    pub member: Arc<Member>,
 }
 
 /// The member a request goes to.

@@ -8,11 +8,11 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::{
-    admission::{Admission, Asked, Bench, Opener, Seat, Venue},
+    admission::{Admission, Answered, Asked, Bench, Opener, Seat, Venue},
     errand::Errand,
     exchange::{self, Carried, Wait},
     outgoing, polling,
-    seal::Note,
+    seal::{self, Note},
     session::{Held, Session, Transport},
     websocket,
 };
@@ -25,38 +25,44 @@ use crate::{
 pub async fn carry(
     bench: &Arc<Bench>,
     venue: &Arc<Venue>,
-    admission: Admission,
+    mut admission: Admission,
     errand: Errand,
     body: Incoming,
-) -> Result<Response<Body>, Refused> {
-    match &admission.asked {
-        Asked::Open => polling::open(bench, venue, admission, &errand).await,
+) -> Result<Answered, Refused> {
+    let member = admission.seat.member().clone();
+    let is_new = matches!(admission.asked, Asked::Open | Asked::OpenWebSocket);
+    if is_new && admission.identity.as_ref().is_some_and(|identity| !seal::has_room_for(identity)) {
+        return Err(Refusal::IdentityTooLarge.into());
+    }
+    let answer = match &admission.asked {
+        Asked::Open => return polling::open(bench, venue, admission, &errand).await,
+        Asked::OpenWebSocket | Asked::WebSocket => return websocket::open(bench, venue, admission, errand).await,
         Asked::Poll(note) => {
             let note = note.clone();
-            let session = known(venue, &note, &admission)?;
-            polling::poll(bench, venue, session, note, admission, &errand).await
+            let session = known(venue, &note, &mut admission)?;
+            polling::poll(bench, venue, session, note, admission, &errand).await?
         }
         Asked::Post(note) => {
             let note = note.clone();
-            let session = known(venue, &note, &admission)?;
-            polling::post(bench, venue, session, note, admission, &errand, body).await
+            let session = known(venue, &note, &mut admission)?;
+            polling::post(bench, venue, session, note, admission, &errand, body).await?
         }
         Asked::Upgrade { note, on_trust } => {
             let (note, on_trust) = (note.clone(), *on_trust);
-            let session = known(venue, &note, &admission)?;
+            let session = known(venue, &note, &mut admission)?;
             if on_trust && !session.trust_upgrade() {
                 return Err(Refusal::TokenAbsent.into());
             }
-            websocket::upgrade(bench, venue, session, note, admission, errand).await
+            websocket::upgrade(bench, venue, session, note, admission, errand).await?
         }
-        Asked::OpenWebSocket | Asked::WebSocket => websocket::open(bench, venue, admission, errand).await,
-        Asked::Http => http(bench, venue, admission, &errand, body).await,
-    }
+        Asked::Http => http(bench, venue, admission, &errand, body).await?,
+    };
+    Ok(Answered { answer, member })
 }
 
-/// The session a sealed id speaks of. One that this gate has not seen is entered from what the id says; one that is over
-/// stays over.
-fn known(venue: &Venue, note: &Note, admission: &Admission) -> Result<Arc<Session>, Refused> {
+/// The session a sealed id speaks of. One that this gate has not seen, or has forgotten, is entered from what the id says, with
+/// the permits of whoever asks; one that is over stays over.
+fn known(venue: &Venue, note: &Note, admission: &mut Admission) -> Result<Arc<Session>, Refused> {
     let session = venue.ledger.find_or_enter(note.key(), || {
         let lease = Seat::Kept(admission.seat.member().clone()).into_lease(venue)?;
         let by = Opener {
@@ -65,7 +71,8 @@ fn known(venue: &Venue, note: &Note, admission: &Admission) -> Result<Arc<Sessio
             address: admission.address,
             origin: note.origin,
         };
-        Ok::<_, Refused>(venue.session(note.key(), by, Held { lease, permits: Vec::new() }))
+        let permits = std::mem::take(&mut admission.permits);
+        Ok::<_, Refused>(venue.session(note.key(), by, Held { lease, permits }))
     })?;
     if session.is_over() {
         return Err(Refused::because(Refusal::SessionUnknown, session.end().name()));

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -18,6 +18,8 @@ use tokio::{
     sync::oneshot,
     time::{Instant, Sleep},
 };
+
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
     admission::{Bench, Venue},
@@ -218,16 +220,26 @@ pub struct Carried<B> {
 
 /// The session an answer belongs to, and where its bytes are counted.
 pub struct Attended {
-    pub attendance: Attendance,
-    pub ledger: Arc<Ledger>,
-    pub bytes: Counter,
+    attendance: Attendance,
+    ledger: Arc<Ledger>,
+    bytes: Counter,
     /// The end of what has passed, as much as a separator and a close packet take.
-    pub tail: Tail,
+    tail: Tail,
+    /// For the next bytes of the app.
+    patience: Duration,
+    /// Made when the app lets us wait.
+    watch: Option<Watch>,
+}
+
+/// What can end an answer while the app's next bytes are waited for.
+struct Watch {
+    ending: Pin<Box<WaitForCancellationFutureOwned>>,
+    timer: Pin<Box<Sleep>>,
 }
 
 /// The last two bytes of a body, and whether it has more.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Tail {
+struct Tail {
     last: [u8; 2],
     length: u64,
 }
@@ -251,6 +263,31 @@ impl Tail {
 }
 
 impl Attended {
+    pub fn new(attendance: Attendance, venue: &Venue) -> Self {
+        let (ledger, bytes) = (venue.ledger.clone(), venue.carried.polling_out.clone());
+        Self { attendance, ledger, bytes, tail: Tail::default(), patience: venue.patience.answer, watch: None }
+    }
+
+    /// Resolves when the rest of the body is not to be waited for any more: the session is over, or the app has fallen silent.
+    /// A gate that leaves lets an answer finish.
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
+        let session = self.attendance.session();
+        let left = session.expires.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
+        let watch = self.watch.get_or_insert_with(|| {
+            let timer = tokio::time::sleep(left.map_or(self.patience, |left| left.min(self.patience)));
+            Watch { ending: Box::pin(session.ending.cancelled()), timer: Box::pin(timer) }
+        });
+        if watch.ending.as_mut().poll(cx).is_ready() && session.ending.reason() != Reason::Draining {
+            return Poll::Ready(BodyError::Ended);
+        }
+        ready!(watch.timer.as_mut().poll(cx));
+        if left.is_some_and(|left| left.is_zero()) {
+            self.ledger.close(session, Reason::Expired);
+            return Poll::Ready(BodyError::Ended);
+        }
+        Poll::Ready(BodyError::Upstream)
+    }
+
     /// The body is out: an app that closed the session in it has ended it.
     fn end(self) {
         if self.tail.is_closing() {
@@ -271,10 +308,15 @@ impl<B: HttpBody<Data = Bytes, Error = BodyError> + Unpin> HttpBody for Carried<
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        let frame = ready!(Pin::new(&mut this.inner).poll_frame(cx));
+        let frame = match (Pin::new(&mut this.inner).poll_frame(cx), &mut this.session) {
+            (Poll::Ready(frame), _) => frame,
+            (Poll::Pending, None) => return Poll::Pending,
+            (Poll::Pending, Some(attended)) => Some(Err(ready!(attended.poll_over(cx)))),
+        };
         if let (Some(Ok(frame)), Some(attended)) = (&frame, &mut this.session)
             && let Some(bytes) = frame.data_ref()
         {
+            attended.watch = None;
             attended.bytes.inc_by(bytes.len() as u64);
             attended.attendance.session().bytes_out.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             attended.tail.add(bytes);

@@ -22,7 +22,7 @@ use tokio::{
 };
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::session::{Reason, Session};
+use super::session::{LAST_WORDS, QUIET, Reason, Session};
 use crate::{
     codec::{
         close,
@@ -169,9 +169,6 @@ const LARGEST_OPENING: usize = 16 * 1024;
 /// Control frames a client may send a second, and at once.
 const CONTROLS_PER_SECOND: f32 = 10.0;
 const CONTROLS_AT_ONCE: f32 = 50.0;
-/// A leaving gate closes a WebSocket when neither side has said anything for this long, or at the latest after that long.
-const QUIET: Duration = Duration::from_millis(150);
-const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// How long one side may go on alone after the other has closed its half.

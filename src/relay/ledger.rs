@@ -41,8 +41,7 @@ impl Ledger {
     /// Enters a new session. One that is there already under this key (an app that gives the same id twice) is replaced and told to end.
     pub fn enter(&self, session: Session) -> Arc<Session> {
         let session = Arc::new(session);
-        let name = session.started_as().name();
-        self.metrics.opened.get_or_create_owned(&[("transport", name)]).inc();
+        self.count_opened(&session);
         let before = self.with(session.key, |sessions| sessions.insert(session.key, session.clone()));
         if before.is_none() {
             self.entries.fetch_add(1, Ordering::Relaxed);
@@ -66,9 +65,14 @@ impl Ledger {
             Entry::Occupied(there) => there.get().clone(),
             Entry::Vacant(place) => {
                 self.entries.fetch_add(1, Ordering::Relaxed);
+                self.count_opened(&made);
                 place.insert(made).clone()
             }
         }))
+    }
+
+    fn count_opened(&self, session: &Session) {
+        self.metrics.opened.get_or_create_owned(&[("transport", session.started_as().name())]).inc();
     }
 
     pub fn find(&self, key: Key) -> Option<Arc<Session>> {
@@ -79,8 +83,8 @@ impl Ledger {
     /// not disturbed; tell its `ending` for that.
     pub fn close(&self, session: &Arc<Session>, reason: Reason) {
         self.finish(session, reason);
-        // WebSockets are not asked for again; a polling client is, and must hear that its session is over.
-        if session.transport() == Transport::WebSocket {
+        // What began as a WebSocket is not asked for again; a client that has polled may, and must hear that its session is over.
+        if session.started_as() == Transport::WebSocket {
             self.with(session.key, |sessions| {
                 if sessions.get(&session.key).is_some_and(|there| Arc::ptr_eq(there, session)) {
                     sessions.remove(&session.key);

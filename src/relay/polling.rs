@@ -12,12 +12,12 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
 use super::{
-    admission::{Admission, Bench, Opener, Seat, Venue},
+    admission::{Admission, Answered, Bench, Opener, Seat, Venue},
     errand::Errand,
-    exchange::{self, Attended, Carried, Tail, Wait},
+    exchange::{self, Attended, Carried, Wait},
     outgoing,
     seal::{self, Note},
-    session::{Attendance, Held, Lane, Reason, Session, Transport},
+    session::{Attendance, Held, LAST_WORDS, Lane, QUIET, Reason, Session, Transport},
 };
 use crate::{
     codec::{
@@ -35,8 +35,8 @@ const LARGEST_FIRST: usize = 64 * 1024;
 /// Beyond the app's own heartbeat, so that it is the app that ends a poll.
 const POLL_MARGIN: Duration = Duration::from_secs(10);
 
-/// A new session: the app's open packet, with its id sealed.
-pub async fn open(bench: &Bench, venue: &Venue, mut admission: Admission, errand: &Errand) -> Result<Response<Body>, Refused> {
+/// A new session: the app's open packet, with its id sealed. Also the member it has come to.
+pub async fn open(bench: &Bench, venue: &Venue, mut admission: Admission, errand: &Errand) -> Result<Answered, Refused> {
     let mut answer = ask_open(bench, venue, &admission, errand).await;
     if answer.as_ref().is_err_and(is_unreached) {
         // Nothing of the request was heard by anyone: another member may be asked, once.
@@ -44,11 +44,13 @@ pub async fn open(bench: &Bench, venue: &Venue, mut admission: Admission, errand
         answer = ask_open(bench, venue, &admission, errand).await;
     }
     let answer = answer.map_err(|error| exchange::refusal(&error))?;
+    let member = admission.seat.member().clone();
     if answer.status() != StatusCode::OK {
         // The app said no in its own words.
-        return Ok(answer);
+        return Ok(Answered { answer, member });
     }
-    seal_first(venue, admission, answer).await
+    let answer = seal_first(venue, admission, answer).await?;
+    Ok(Answered { answer, member })
 }
 
 /// A seat on another member than the one that could not be reached.
@@ -140,11 +142,6 @@ pub async fn poll(
     admission: Admission,
     errand: &Errand,
 ) -> Result<Response<Body>, Refused> {
-    if session.ending.is_told() {
-        let reason = session.ending.reason();
-        venue.ledger.close(&session, reason);
-        return Err(Refused::because(Refusal::SessionUnknown, reason.name()));
-    }
     let attendance = attend(&session, Lane::Poll)?;
     let request = request(venue, &note, &admission, errand, body::empty());
     let member = admission.seat.member();
@@ -152,16 +149,13 @@ pub async fn poll(
     let wait = Wait::Poll(session.key, venue.heartbeat(member) + POLL_MARGIN);
     let answer = exchange::send(bench, venue, member, request, wait);
     let answer = tokio::select! {
+        // What the app has to say goes before what the gate has.
+        biased;
         answer = answer => answer.map_err(|error| lost(venue, &session, &error))?,
-        () = session.ending.cancelled() => {
+        reason = over(&session) => {
             // Client libraries start over after this answer; what they still post is refused from here on.
-            let reason = session.ending.reason();
             venue.ledger.close(&session, reason);
             return Err(Refused::because(Refusal::SessionUnknown, reason.name()));
-        }
-        () = until(session.expires) => {
-            venue.ledger.close(&session, Reason::Expired);
-            return Err(Refused::because(Refusal::SessionUnknown, Reason::Expired.name()));
         }
     };
     Ok(give_back(venue, session.clone(), answer, attendance))
@@ -229,9 +223,22 @@ fn give_back(venue: &Venue, session: Arc<Session>, answer: Response<Body>, atten
     if parts.status == StatusCode::BAD_REQUEST && session.transport() == Transport::Polling {
         venue.ledger.close(&session, Reason::AppClosed);
     }
-    let attended =
-        Attended { attendance, ledger: venue.ledger.clone(), bytes: venue.carried.polling_out.clone(), tail: Tail::default() };
+    let attended = Attended::new(attendance, venue);
     Response::from_parts(parts, Carried::new(body, Some(attended)).boxed_unsync())
+}
+
+/// Resolves when a poll of this session is no longer to wait for the app. A gate that leaves gives the app a moment for each
+/// poll, so that packets it holds already still reach the client, but not for ever.
+async fn over(session: &Session) -> Reason {
+    tokio::select! {
+        () = session.ending.cancelled() => {}
+        () = until(session.expires) => return Reason::Expired,
+    }
+    let reason = session.ending.reason();
+    if let (Reason::Draining, Some(since)) = (reason, session.ending.since()) {
+        tokio::time::sleep_until((Instant::now() + QUIET).min(since + LAST_WORDS).into()).await;
+    }
+    reason
 }
 
 /// Resolves when a session's identity is no longer good; never for one that does not expire.

@@ -71,6 +71,11 @@ const VERSION: u8 = 1;
 /// Longer than any id this gate makes: an app's sid of 1 KiB and an identity of 2 KiB.
 pub const LONGEST: usize = 4096;
 const LONGEST_FIELD: usize = 2048;
+
+/// Whether an identity finds room in a session id, next to whatever id the app may make.
+pub fn has_room_for(identity: &Identity) -> bool {
+    serde_json::to_vec(identity.as_sealed()).is_ok_and(|text| text.len() <= LONGEST_FIELD)
+}
 const PURPOSE: &[u8] = b"sockgate session id v1";
 /// What a sealed text is for; one can never pass for the other.
 const SESSION: u8 = 1;

@@ -4,7 +4,7 @@
 use std::{
     net::IpAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime},
@@ -127,29 +127,37 @@ impl Reason {
     }
 }
 
+/// A leaving gate ends a session when neither side has said anything for this long, or at the latest after that long.
+pub const QUIET: Duration = Duration::from_millis(150);
+pub const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// The word that ends a session, given once and heard by whoever carries it.
 #[derive(Debug, Default)]
 pub struct Ending {
     token: CancellationToken,
-    reason: AtomicU8,
+    told: OnceLock<(Reason, Instant)>,
 }
 
 impl Ending {
     /// Tells the session to end. The first reason stands.
     pub fn tell(&self, reason: Reason) {
-        if !self.token.is_cancelled() {
-            self.reason.store(reason as u8, Ordering::Release);
+        if self.told.set((reason, Instant::now())).is_ok() {
             self.token.cancel();
         }
     }
 
     pub fn is_told(&self) -> bool {
-        self.token.is_cancelled()
+        self.told.get().is_some()
     }
 
     /// Why; meaningful once told.
     pub fn reason(&self) -> Reason {
-        Reason::from_u8(self.reason.load(Ordering::Acquire))
+        self.told.get().map_or(Reason::AppGone, |(reason, _)| *reason)
+    }
+
+    /// When it was told.
+    pub fn since(&self) -> Option<Instant> {
+        self.told.get().map(|(_, at)| *at)
     }
 
     /// Resolves when told.

@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    admission::{Admission, Asked, Bench, Opener, Seat, Venue},
+    admission::{Admission, Answered, Asked, Bench, Opener, Seat, Venue},
     errand::Errand,
     exchange,
     frames::{Carriage, Exchanged, Opening, Terms},
@@ -61,29 +61,26 @@ struct Agreed {
     protocol: Option<HeaderValue>,
 }
 
-/// A new WebSocket: a Socket.IO session that starts on it, or one without Engine.IO.
-pub async fn open(
-    bench: &Arc<Bench>,
-    venue: &Arc<Venue>,
-    mut admission: Admission,
-    errand: Errand,
-) -> Result<Response<Body>, Refused> {
+/// A new WebSocket: a Socket.IO session that starts on it, or one without Engine.IO. Also the member it has come to.
+pub async fn open(bench: &Arc<Bench>, venue: &Arc<Venue>, mut admission: Admission, errand: Errand) -> Result<Answered, Refused> {
     let mut said = ask(bench, venue, &admission.seat, admission.identity.as_ref(), None, &errand).await;
     if said.as_ref().is_err_and(polling::is_unreached) {
         // Nothing of the request was heard by anyone: another member may be asked, once.
         admission.seat = polling::elsewhere(venue, &admission.seat)?;
         said = ask(bench, venue, &admission.seat, admission.identity.as_ref(), None, &errand).await;
     }
+    let member = admission.seat.member().clone();
     let agreed = match said.map_err(|error| exchange::refusal(&error))? {
         Said::Yes(agreed) => agreed,
-        Said::No(answer) => return Ok(answer),
+        Said::No(answer) => return Ok(Answered { answer, member }),
     };
     let opening = matches!(admission.asked, Asked::OpenWebSocket).then(|| {
         let note = polling::blank(venue, &admission);
-        Box::new(Sealing { venue: venue.clone(), member: admission.seat.member().clone(), note: Some(note) }) as Box<dyn Opening>
+        Box::new(Sealing { venue: venue.clone(), member: member.clone(), note: Some(note) }) as Box<dyn Opening>
     });
     let session = enter(venue, admission, &errand)?;
-    Ok(hand_over(bench, venue, session, None, agreed, opening, errand))
+    let answer = hand_over(bench, venue, session, None, agreed, opening, errand);
+    Ok(Answered { answer, member })
 }
 
 /// A polling session goes on as a WebSocket.

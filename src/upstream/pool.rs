@@ -112,10 +112,10 @@ impl Pool {
         })
     }
 
-    /// After `next` took the place of this pool (None: nothing did), takes what is no longer configured off the page of
-    /// metrics.
+    /// After `next` took the place of this pool (None: nothing did), takes what is gone off the page of metrics; what is no
+    /// longer configured and still has sessions goes with the last of them, at the next reload.
     pub fn retire(&self, next: Option<&Self>, metrics: &Metrics) {
-        let stays = |member: &Member| next.is_some_and(|next| next.find(member.id()).is_some_and(|kept| !kept.is_leaving()));
+        let stays = |member: &Member| next.is_some_and(|next| next.find(member.id()).is_some());
         self.members.iter().filter(|member| !stays(member)).for_each(|member| member.state().hide(metrics));
     }
 
@@ -141,6 +141,16 @@ impl Pool {
     /// The member of a running session, counted.
     pub fn lease_from(&self, id: MemberId, now: Instant) -> Result<Lease, MemberGone> {
         self.reach(id, now).map(Lease::new)
+    }
+
+    /// A member for something new of a client that has been there before: as long as it is well. One that is failing has no claim
+    /// on anybody.
+    pub fn lease_again(&self, id: MemberId, now: Instant) -> Result<Lease, MemberGone> {
+        let member = self.find(id).filter(|member| !member.is_leaving()).ok_or(MemberGone::Unknown)?;
+        match member.standing(now) {
+            Standing::Up | Standing::SlowStart(_) | Standing::Draining => Ok(Lease::new(member.clone())),
+            Standing::Ejected | Standing::Down => Err(MemberGone::Down),
+        }
     }
 
     /// The member of a running session, for a request of a session that is counted elsewhere.

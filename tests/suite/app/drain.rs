@@ -171,6 +171,47 @@ async fn posts_are_taken_until_the_session_has_been_told() {
 }
 
 #[tokio::test]
+async fn what_the_app_holds_for_a_client_reaches_it_before_the_goodbye() {
+    let (app, gate) = pair_with(|settings| settings.set("drain.grace", "60s")).await;
+    let session = Session::open(&gate.client(), &Issuer::default().token("ana")).await;
+    // A connection that is open, with nothing under way: the client is between two polls.
+    let mut line = gate.client().raw(gate.client().get("/nowhere").to_bytes()).await;
+    line.expect_answer("GET").await;
+    gate.signal(Signal::TERM);
+    eventually("nobody accepts any more", async || gate.client().connect_tcp().await.is_err().then_some(())).await;
+    app.push("42[\"held\"]");
+    line.write(session.poll().to_bytes()).await.expect("the gate reads");
+    let answer = line.expect_answer("GET").await;
+    assert_eq!((answer.status, answer.text().as_str()), (200, "42[\"held\"]"));
+    line.write(session.poll().to_bytes()).await.expect("the gate reads");
+    let answer = line.expect_answer("GET").await;
+    assert_eq!(answer.refusal(), (400, "session_unknown".into()));
+    assert_eq!(answer.header("connection"), Some("close"), "nobody starts over at a gate that leaves");
+    assert_eq!(gate.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_client_of_http2_is_not_kept_by_a_gate_that_leaves() {
+    let (app, gate) = secure_pair(|settings| settings.set("drain.grace", "60s")).await;
+    let client = gate.client_h2();
+    let token = Issuer::default().token("ana");
+    let connection = Multiplex::connect(&client).await.expect("connected");
+    let opened = connection.send(client.get(OPEN).token(&token)).await.expect("opened");
+    let session = Session::of(&client, &opened, Some(&token), None);
+    let poll = {
+        let connection = connection.clone();
+        tokio::spawn(async move { connection.send(session.poll()).await })
+    };
+    app.heard(2).await;
+    gate.signal(Signal::TERM);
+    assert_eq!(joined(poll).await.expect("answered").refusal(), (400, "session_unknown".into()));
+    // Its reconnect finds the connection gone and looks for another gate.
+    eventually("the connection is let go", async || connection.send(client.get(OPEN).token(&token)).await.err()).await;
+    assert_eq!(app.requests().len(), 2);
+    assert_eq!(gate.exit_code().await, Some(0));
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_everything_now() {
     let (_app, gate) = pair_with(|settings| with_plain_routes(settings).set("drain.grace", "60s")).await;
     let token = Issuer::default().token("ana");

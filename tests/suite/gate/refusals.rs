@@ -242,6 +242,10 @@ impl Stage {
             }
             Refusal::TokenAmbiguous => one(self.get(OPEN).token(&issuer.token("bob"))),
             Refusal::ClaimMissing => one(self.get("/claims/socket.io/?EIO=4&transport=polling")),
+            Refusal::IdentityTooLarge => {
+                let roles: Vec<String> = (0..400).map(|role| format!("role-{role}")).collect();
+                one(self.bare(OPEN).token(&issuer.claims(&json!({ "sub": ANA, "exp": issuer::now() + 600, "roles": roles }))))
+            }
             Refusal::KeysUnavailable => {
                 // Signed with a key that only the issuer's document could tell.
                 let token = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ.eyJzdWIiOiJhbmEiLCJleHAiOjQwMDAwMDAwMDB9.AAAA";

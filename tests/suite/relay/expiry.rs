@@ -1,8 +1,8 @@
 //! A session ends with the token it was opened with.
 
 use crate::support::{
-    Event, Issuer, OPEN, OPEN_WEBSOCKET, PAGE, Session, eventually,
-    sample::{joined, pair_with, with_plain_routes},
+    App, Event, Issuer, OPEN, OPEN_WEBSOCKET, PAGE, Session, Step, eventually,
+    sample::{before, joined, pair_with, with_plain_routes},
 };
 
 #[tokio::test]
@@ -19,6 +19,22 @@ async fn a_waiting_poll_is_answered_when_the_token_expires() {
     eventually("the poll is given up at the app too", async || (app.aborted() == 1).then_some(())).await;
     assert_eq!(session.post("42[\"late\"]").send().await.refusal(), (400, "session_unknown".into()));
     assert_eq!(gate.metric("sockgate_sessions_closed_total{reason=\"token_expired\"}").await, 1.0);
+    gate.is_empty().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_has_begun_ends_with_the_token_too() {
+    let app = App::scripted(|seen| {
+        let began = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n42[\"half";
+        seen.query("sid").map(|_| vec![Step::say(began), Step::Hang])
+    })
+    .await;
+    let gate = before(&app, |settings| settings.set("auth.leeway", "0s").set_upstream("answer_deadline", "60s")).await;
+    let session = Session::open(&gate.client(), &Issuer::default().token_for("ana", 2)).await;
+    let mut line = session.poll().begin().await.expect("connected");
+    line.end().await;
+    eventually("the app's connection is given up", async || (app.aborted() == 1).then_some(())).await;
+    gate.record(&[("message", "session ended"), ("reason", "token_expired")]).await;
     gate.is_empty().await;
 }
 

@@ -211,6 +211,8 @@ async fn a_handshake_is_asked_of_another_member_when_the_first_cannot_be_reached
         assert_eq!(session.exchange("42[\"x\"]").await, "42[\"x\"]");
     }
     assert_eq!(two.sids().len(), 6);
+    let members: Vec<_> = gate.records().into_iter().filter(|record| record["kind"] == "open").collect();
+    assert!(members.len() == 6 && members.iter().all(|record| record["member"] == two.url()), "{members:?}");
 }
 
 #[tokio::test]
@@ -250,6 +252,21 @@ async fn a_post_that_is_not_answered_meets_a_deadline() {
     let answer = session.post("42[\"x\"]").send().await;
     assert_eq!(answer.refusal(), (504, "upstream_timeout".into()));
     answer.is_for_page(PAGE);
+}
+
+#[tokio::test]
+async fn an_answer_whose_rest_does_not_come_is_broken_off() {
+    let app = App::scripted(|seen| {
+        let began = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n42[\"half";
+        seen.query("sid").map(|_| vec![Step::say(began), Step::Hang])
+    })
+    .await;
+    let gate = before(&app, |settings| settings.set_upstream("answer_deadline", "300ms")).await;
+    let session = Session::open(&gate.client(), &Issuer::default().token("ana")).await;
+    let mut line = session.poll().begin().await.expect("connected");
+    let said = String::from_utf8(line.end().await).expect("text");
+    assert!(said.starts_with("HTTP/1.1 200") && said.ends_with("42[\"half"), "{said}");
+    eventually("the app's connection is given up", async || (app.aborted() == 1).then_some(())).await;
 }
 
 #[tokio::test]

@@ -235,6 +235,35 @@ async fn another_gate_with_the_same_key_carries_the_session_on() {
 }
 
 #[tokio::test]
+async fn a_session_from_another_gate_takes_its_place_like_any_other() {
+    let app = App::start().await;
+    let one = Gate::start(Settings::before(&[&app])).await;
+    let two = Gate::start(Settings::before(&[&app]).set("limit.sessions_per_user", 1)).await;
+    let token = Issuer::default().token("ana");
+    let session = Session::open(&one.client(), &token).await;
+    session.with_client(&two.client()).exchange("42[\"there\"]").await;
+    assert_eq!(two.metric("sockgate_sessions_opened_total{transport=\"polling\"}").await, 1.0);
+    assert_eq!(two.client().get(OPEN).token(&token).send().await.refusal(), (429, "user_sessions".into()));
+    let second = Session::open(&one.client(), &token).await.with_client(&two.client());
+    assert_eq!(second.poll().send().await.refusal(), (429, "user_sessions".into()));
+}
+
+#[tokio::test]
+async fn a_session_that_ended_as_a_websocket_is_not_polled_again() {
+    let app = App::start().await;
+    let gate = Gate::start(Settings::before(&[&app])).await;
+    let session = Session::open(&gate.client(), &Issuer::default().token("ana")).await;
+    let mut websocket = session.upgrade_well().await;
+    websocket.close(1000, "").await;
+    gate.is_empty().await;
+    let heard = app.requests().len();
+    for ask in [session.poll(), session.post("42[\"x\"]"), session.upgrade()] {
+        assert_eq!(ask.send().await.refusal(), (400, "session_unknown".into()));
+    }
+    assert_eq!(app.requests().len(), heard);
+}
+
+#[tokio::test]
 async fn another_gate_with_another_key_does_not_know_the_session() {
     let app = App::start().await;
     let one = Gate::start(Settings::before(&[&app])).await;

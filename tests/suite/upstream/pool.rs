@@ -190,14 +190,31 @@ fn a_reload_keeps_what_is_known_and_the_sessions_of_members_that_left() {
     assert!(leaving.is_leaving() && leaving.standing(now) == Standing::Draining && leaving.sessions() == 1);
     assert_eq!(second.lease(None, now).expect("a member").member().url(), "http://d:1");
     let page = metrics.page();
-    assert!(!page.contains("http://b:1") && !page.contains("http://c:1") && page.contains("http://d:1"), "{page}");
+    assert!(!page.contains("http://c:1") && page.contains("http://d:1"), "{page}");
+    assert!(page.contains("sockgate_member_sessions{upstream=\"app\",member=\"http://b:1\"} 1"), "{page}");
+
+    let back = renew(Some(&second), &[A, B]);
+    second.retire(Some(&back), &metrics);
+    assert!(!back.find(member_id("app", B)).expect("b").is_leaving());
+    assert!(metrics.page().contains("sockgate_member_sessions{upstream=\"app\",member=\"http://b:1\"} 1"));
 
     drop(kept);
     let third = renew(Some(&second), &[A, "http://d:1"]);
     assert_eq!(third.members().len(), 2);
+    second.retire(Some(&third), &metrics);
+    assert!(!metrics.page().contains("http://b:1"), "{}", metrics.page());
+}
 
-    let back = renew(Some(&second), &[A, B]);
-    assert!(!back.find(member_id("app", B)).expect("b").is_leaving());
+#[test]
+fn a_member_that_fails_has_no_claim_on_those_who_were_there() {
+    let now = Instant::now();
+    let pool = pool(&config(&[A, B]));
+    assert!(pool.lease_again(member_id("app", A), now).is_ok());
+    fail(&pool, 0, 3, now);
+    assert_eq!(pool.lease_again(member_id("app", A), now).err(), Some(MemberGone::Down));
+    assert_eq!(pool.lease_again(member_id("app", "http://x:1"), now).err(), Some(MemberGone::Unknown));
+    pool.members()[1].drain();
+    assert!(pool.lease_again(member_id("app", B), now).is_ok(), "draining keeps those it has");
 }
 
 #[test]

@@ -1,0 +1,307 @@
+//! One direction of a carriage: reads, follows the frames, writes, and keeps only what the writer did not take.
+
+use std::{
+    cell::RefCell,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
+
+use crate::codec::frame::{FrameError, LONGEST_HELD, Scan, Walker};
+
+/// One direction.
+pub(super) struct Way {
+    pub(super) walker: Walker,
+    /// What arrived together with the handshake, not looked at yet; and, for the app, what its first message is made of.
+    pub(super) early: Vec<u8>,
+    /// An unfinished header or control frame, to be looked at again with what follows.
+    held: Vec<u8>,
+    /// What the writer did not take yet.
+    pub(super) waiting: Vec<u8>,
+    written: usize,
+    /// Since when the writer takes nothing.
+    pub(super) stalled: Option<Instant>,
+    /// A frame of our own that goes out at the next boundary.
+    pub(super) own: Option<Vec<u8>>,
+    /// Nothing more is passed on after our own close; the reader is still followed until its own.
+    pub(super) muted: bool,
+    /// The reader lost its framing: what it still sends is thrown away unseen.
+    pub(super) deaf: bool,
+    /// The reader has ended.
+    pub(super) ended: bool,
+    /// The writer has been shut down.
+    pub(super) shut: bool,
+    unflushed: bool,
+    pub(super) messages: u64,
+    pub(super) bytes: u64,
+    pub(super) close_code: Option<u16>,
+}
+
+/// Control frames a client may send: so many at once, refilled over time.
+pub(super) struct ControlBudget {
+    left: f32,
+    since: Instant,
+}
+
+/// Why what a sender says cannot be passed on.
+pub(super) enum Fault {
+    /// The reader's bytes are no WebSocket, or more than allowed.
+    Frame(FrameError),
+    Flood,
+    /// The app's first message is no open packet.
+    Opening,
+}
+
+/// What ends a direction.
+pub(super) enum Broken {
+    Reader(io::Error),
+    Writer(io::Error),
+    Fault(Fault),
+}
+
+/// Bytes that one read may bring; also what a slow writer can make us keep.
+const SCRATCH: usize = 64 * 1024;
+/// Control frames a client may send a second, and at once.
+const CONTROLS_PER_SECOND: f32 = 10.0;
+const CONTROLS_AT_ONCE: f32 = 50.0;
+
+thread_local! {
+    pub(super) static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
+}
+
+impl Way {
+    pub(super) fn new(walker: Walker, already: &[u8]) -> Self {
+        Self {
+            walker,
+            early: already.to_vec(),
+            held: Vec::new(),
+            waiting: Vec::new(),
+            written: 0,
+            stalled: None,
+            own: None,
+            muted: false,
+            deaf: false,
+            ended: false,
+            shut: false,
+            unflushed: false,
+            messages: 0,
+            bytes: 0,
+            close_code: None,
+        }
+    }
+
+    /// Whether a frame of ours could go out right now.
+    pub(super) fn own_is_due(&self) -> bool {
+        self.own.is_some() && self.waiting.is_empty() && self.walker.is_at_boundary() && !self.shut
+    }
+
+    /// Whether nothing waits to be written.
+    pub(super) fn is_idle(&self) -> bool {
+        self.shut || (self.own.is_none() && self.waiting.is_empty() && !self.unflushed)
+    }
+
+    /// Moves what can be moved. Ready when the reader has ended and the writer has been told.
+    pub(super) fn poll_move<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &mut R,
+        writer: &mut W,
+        mut judge: impl FnMut(&Scan) -> Result<(), Fault>,
+    ) -> Result<Poll<()>, Broken>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        loop {
+            if self.shut && self.ended {
+                return Ok(Poll::Ready(()));
+            }
+            if !self.shut && self.poll_write_waiting(cx, writer)?.is_pending() {
+                return Ok(Poll::Pending);
+            }
+            if self.own_is_due() {
+                self.put_own();
+                continue;
+            }
+            if self.ended {
+                return match Pin::new(&mut *writer).poll_shutdown(cx) {
+                    Poll::Pending => Ok(Poll::Pending),
+                    // A writer that is gone already has nothing to be told.
+                    Poll::Ready(_) => {
+                        self.shut = true;
+                        Ok(Poll::Ready(()))
+                    }
+                };
+            }
+            let read = BUFFER.with_borrow_mut(|buffer| self.poll_read(cx, reader, writer, buffer, &mut judge))?;
+            if read.is_pending() {
+                return self.poll_flush(cx, writer);
+            }
+        }
+    }
+
+    /// One read, judged, and as much of it written as the writer takes.
+    fn poll_read<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &mut R,
+        writer: &mut W,
+        buffer: &mut [u8],
+        judge: &mut impl FnMut(&Scan) -> Result<(), Fault>,
+    ) -> Result<Poll<()>, Broken>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        if !self.early.is_empty() {
+            let early = std::mem::take(&mut self.early);
+            self.bytes += early.len() as u64;
+            let scan = self.walker.scan(&early);
+            judge(&scan).map_err(Broken::Fault)?;
+            self.settle(scan, &early, 0)?;
+            return Ok(Poll::Ready(()));
+        }
+        let held = self.held.len();
+        let mut into = ReadBuf::new(&mut buffer[held..]);
+        match Pin::new(reader).poll_read(cx, &mut into) {
+            Poll::Pending => return Ok(Poll::Pending),
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => self.ended = true,
+            Poll::Ready(Err(error)) => return Err(Broken::Reader(error)),
+            Poll::Ready(Ok(())) => {}
+        }
+        let read = into.filled().len();
+        if read == 0 {
+            self.ended = true;
+            return Ok(Poll::Ready(()));
+        }
+        if self.deaf {
+            return Ok(Poll::Ready(()));
+        }
+        buffer[..held].copy_from_slice(&self.held);
+        self.held.clear();
+        let bytes = &buffer[..held + read];
+        let scan = self.walker.scan(bytes);
+        if self.muted {
+            self.follow(&scan, &bytes[scan.upto..]);
+            return Ok(Poll::Ready(()));
+        }
+        self.bytes += read as u64;
+        judge(&scan).map_err(Broken::Fault)?;
+        let pass = &bytes[..scan.upto];
+        let written = match pass {
+            [] => 0,
+            pass => match Pin::new(writer).poll_write(cx, pass) {
+                Poll::Ready(Ok(written)) => written,
+                Poll::Ready(Err(error)) => return Err(Broken::Writer(error)),
+                Poll::Pending => 0,
+            },
+        };
+        self.unflushed |= written > 0;
+        let rest = &bytes[written..];
+        self.settle(scan, rest, written)?;
+        Ok(Poll::Ready(()))
+    }
+
+    /// A muted reader is only listened to for its own goodbye.
+    fn follow(&mut self, scan: &Scan, held: &[u8]) {
+        self.deaf |= scan.fault.is_some();
+        if let Some(code) = scan.closing {
+            self.close_code = self.close_code.or(code);
+        } else if !self.deaf {
+            self.held.extend_from_slice(held);
+        }
+    }
+
+    /// `rest` are the scanned bytes from `written` on.
+    fn settle(&mut self, scan: Scan, rest: &[u8], written: usize) -> Result<(), Broken> {
+        let (pass, held) = rest.split_at(scan.upto - written);
+        self.waiting.extend_from_slice(pass);
+        self.messages += scan.messages;
+        if let Some(code) = scan.closing {
+            self.close_code = code;
+            return Ok(());
+        }
+        if let Some(error) = scan.fault {
+            return Err(Broken::Fault(Fault::Frame(error)));
+        }
+        self.held.extend_from_slice(held);
+        if self.held.is_empty() {
+            self.held = Vec::new();
+        }
+        Ok(())
+    }
+
+    fn poll_write_waiting<W: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, writer: &mut W) -> Result<Poll<()>, Broken> {
+        while self.written < self.waiting.len() {
+            match Pin::new(&mut *writer).poll_write(cx, &self.waiting[self.written..]) {
+                Poll::Ready(Ok(0)) => return Err(Broken::Writer(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(written)) => {
+                    self.written += written;
+                    self.unflushed = true;
+                    self.stalled = None;
+                }
+                Poll::Ready(Err(error)) => return Err(Broken::Writer(error)),
+                Poll::Pending => {
+                    self.stalled.get_or_insert_with(Instant::now);
+                    return Ok(Poll::Pending);
+                }
+            }
+        }
+        if !self.waiting.is_empty() {
+            self.waiting = Vec::new();
+            self.written = 0;
+        }
+        Ok(Poll::Ready(()))
+    }
+
+    fn poll_flush<W: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, writer: &mut W) -> Result<Poll<()>, Broken> {
+        if !self.unflushed {
+            return Ok(Poll::Pending);
+        }
+        match Pin::new(writer).poll_flush(cx) {
+            Poll::Ready(Ok(())) => {
+                self.unflushed = false;
+                self.stalled = None;
+            }
+            Poll::Ready(Err(error)) => return Err(Broken::Writer(error)),
+            Poll::Pending => {
+                self.stalled.get_or_insert_with(Instant::now);
+            }
+        }
+        Ok(Poll::Pending)
+    }
+
+    fn put_own(&mut self) {
+        if let Some(own) = self.own.take() {
+            // After a close of ours nothing else may follow on this direction.
+            if own.first().is_some_and(|byte| byte & 0x0f == 0x8) {
+                self.muted = true;
+            }
+            self.waiting = own;
+            self.written = 0;
+        }
+    }
+}
+
+impl ControlBudget {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { left: CONTROLS_AT_ONCE, since: now }
+    }
+
+    pub(super) fn take(&mut self, count: u32, now: Instant) -> bool {
+        if count == 0 {
+            return true;
+        }
+        let refill = now.duration_since(self.since).as_secs_f32() * CONTROLS_PER_SECOND;
+        self.left = (self.left + refill).min(CONTROLS_AT_ONCE) - count as f32;
+        self.since = now;
+        self.left >= 0.0
+    }
+}
+
+const _: () = assert!(LONGEST_HELD < SCRATCH);

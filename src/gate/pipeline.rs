@@ -57,7 +57,7 @@ pub struct Connection {
 pub async fn answer(gate: Arc<Gate>, bench: Arc<Bench>, connection: Connection, request: Request<Incoming>) -> Response<Body> {
     let busy = gate.enter();
     let generation = gate.generation();
-    let mut story = Story::begin(&generation, &connection.peer);
+    let mut story = Story::begin(&gate.metrics, &bench.stop, &connection.peer);
     let leave = connection.leave.clone();
     let told = tell(&gate, &generation, &bench, connection, request, &mut story).await;
     let answer = match told {
@@ -71,7 +71,7 @@ pub async fn answer(gate: Arc<Gate>, bench: Arc<Bench>, connection: Connection, 
             reply::refusal(&refused, &mut story)
         }
     };
-    let answer = story.end(&gate.metrics, &generation, answer);
+    let answer = story.end(&generation, answer);
     drop(busy);
     answer
 }

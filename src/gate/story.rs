@@ -1,12 +1,16 @@
-//! What is learned of a request while it is told, for the headers every answer carries and for the one record it leaves.
+//! What is learned of a request while it is told, for the headers every answer carries and for the one record it leaves. A
+//! story that is dropped before its end leaves its record too: nobody waited for the answer any more.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    thread,
     time::Instant,
 };
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use http::{HeaderName, HeaderValue, Response, StatusCode, Version, header, request::Parts};
+use tokio_util::sync::CancellationToken;
 
 use super::{Generation, Room, wanted::Wanted};
 use crate::{
@@ -17,7 +21,7 @@ use crate::{
     },
     net::Peer,
     policy::{
-        Refused,
+        Refusal, Refused,
         auth::Identity,
         origin::{self, Cors, Grant, OriginRefusal},
     },
@@ -28,6 +32,11 @@ use crate::{
 /// One request's story.
 pub struct Story {
     began: Instant,
+    metrics: Arc<Metrics>,
+    /// The worker's last hour: what is dropped then was cut by us.
+    stop: CancellationToken,
+    /// The record is written.
+    is_told: bool,
     record: record::Request,
     cors: Option<Cors>,
     preflight: bool,
@@ -51,13 +60,16 @@ pub struct Story {
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 impl Story {
-    pub fn begin(_generation: &Generation, peer: &Peer) -> Self {
+    pub fn begin(metrics: &Arc<Metrics>, stop: &CancellationToken, peer: &Peer) -> Self {
         let mut bytes = [0_u8; 72];
         // Without randomness ids repeat, which harms nobody but the reader of logs; what must be secret is the seal's.
         let _ = SystemRandom::new().fill(&mut bytes);
         let (fresh, random) = split(&bytes);
         Self {
             began: Instant::now(),
+            metrics: metrics.clone(),
+            stop: stop.clone(),
+            is_told: false,
             record: record::Request { address: Some(peer.address), kind: "none", ..record::Request::default() },
             cors: None,
             preflight: false,
@@ -147,20 +159,38 @@ impl Story {
     }
 
     /// Completes the answer and writes the record.
-    pub fn end(mut self, metrics: &Metrics, generation: &Generation, mut answer: Response<Body>) -> Response<Body> {
+    pub fn end(mut self, generation: &Generation, mut answer: Response<Body>) -> Response<Body> {
         self.finish_headers(generation, &mut answer);
-        let status = answer.status();
-        metrics.requests.get_or_create_owned(&[("kind", self.record.kind), ("status", class(status))]).inc();
+        if self.is_wanted {
+            self.explain(generation);
+        }
+        self.write(answer.status());
+        answer
+    }
+
+    /// Counts it and leaves its record.
+    fn write(&mut self, status: StatusCode) {
+        self.is_told = true;
+        self.metrics.requests.get_or_create_owned(&[("kind", self.record.kind), ("status", class(status))]).inc();
         if let Some(refusal) = self.record.refusal {
-            metrics.refusals.get_or_create_owned(&[("reason", refusal)]).inc();
+            self.metrics.refusals.get_or_create_owned(&[("reason", refusal)]).inc();
         }
         if self.is_wanted {
             self.record.status = status.as_u16();
             self.record.lasted = self.began.elapsed();
-            self.explain(generation);
             record::request(&self.record, self.is_followed);
         }
-        answer
+    }
+
+    /// Why a story ends in the middle. hyper drops it when its connection or stream has gone.
+    fn interruption(&self) -> Refusal {
+        if thread::panicking() {
+            Refusal::Internal
+        } else if self.stop.is_cancelled() {
+            Refusal::Draining
+        } else {
+            Refusal::ClientGone
+        }
     }
 
     fn finish_headers(&mut self, generation: &Generation, answer: &mut Response<Body>) {
@@ -193,6 +223,16 @@ impl Story {
         let Some((room, refusal)) = self.suggestion.take().filter(|_| self.record.refusal.is_some()) else { return };
         let suggestion = generation.origin_of(room).suggest(&refusal);
         self.record.detail = Some(format!("{}: {suggestion}", refusal.category));
+    }
+}
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        if !self.is_told {
+            let refusal = self.interruption();
+            self.refused(&refusal.into());
+            self.write(refusal.status());
+        }
     }
 }
 

@@ -128,6 +128,8 @@ refusals! {
     PayloadTooLarge = 413, 3, "payload_too_large", Client, "Payload too large", "send smaller messages; the open packet's maxPayload says how large";
     BodyTooSlow = 408, 3, "body_timeout", Client, "The body did not arrive in time", "send the whole body at once";
     BodyBroken = 400, 3, "body_broken", Client, "The body broke off", "send the whole body";
+    /// Nobody was there any more to be answered; the number is the one that nginx made known.
+    ClientGone = 499, 3, "client_gone", Client, "The client went away", "wait for the answer";
     /// No member of the upstream is well.
     UpstreamUnavailable = 503, 3, "upstream_unavailable", Upstream, "No app server is available", "wait as Retry-After says";
     UpstreamFailed = 502, 3, "upstream_failed", Upstream, "The app server could not be reached or broke off", "try again";

@@ -4,6 +4,7 @@ mod canonical;
 mod cors;
 mod forwarded;
 mod framing;
+mod gone;
 mod http2;
 mod identity;
 mod limits;

@@ -275,6 +275,7 @@ impl Stage {
                 let ask = self.session().await.post("");
                 self.raw(&ask, |text| text.replace("Content-Length: 0", "Transfer-Encoding: chunked") + "3\r\nabcd\r\n0\r\n\r\n")
             }
+            Refusal::ClientGone => Way::Not("nobody is there to be told; see `gone`"),
             Refusal::UpstreamUnavailable => one(self.get("/dead/x")),
             Refusal::UpstreamFailed => one(self.get("/closing/x")),
             Refusal::UpstreamInvalid => one(self.get("/garbled/x")),

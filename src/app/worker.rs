@@ -15,6 +15,7 @@ use crate::{
     gate::{
         Gate,
         pipeline::{self, Connection},
+        reply,
     },
     http::serve,
     net::{
@@ -147,9 +148,13 @@ async fn serve_one(
     let leave = words.finish.child_token();
     let connection = Connection { peer: Arc::new(peer), pass: Arc::new(pass), leave: leave.clone() };
     let metrics = gate.metrics.clone();
+    let give_up = {
+        let (gate, bench, peer) = (gate.clone(), bench.clone(), connection.peer.clone());
+        move |unread| reply::unread(&gate, &bench, &peer, unread)
+    };
     let answer = move |request| pipeline::answer(gate.clone(), bench.clone(), connection.clone(), request);
     tokio::select! {
-        () = Box::pin(serve::connection(stream, http2, shape, leave, metrics, answer)) => {}
+        () = Box::pin(serve::connection(stream, http2, shape, leave, metrics, answer, give_up)) => {}
         () = words.stop.cancelled() => {}
     }
 }

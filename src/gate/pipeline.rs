@@ -91,7 +91,7 @@ async fn tell(
     story.meet(&parts, &client);
 
     // What is asked, and of whom.
-    let head = Head::read(&parts, &HeadShape { url_size: generation.config.listen.url_size.to_usize() });
+    let head = Head::read(&parts, &HeadShape::new(&generation.config.listen));
     if head.as_ref().is_err_and(|error| error.is_about_framing()) {
         story.closes();
     }

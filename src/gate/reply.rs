@@ -2,10 +2,12 @@
 
 use http::{HeaderValue, Response, StatusCode, header};
 
-use super::story::Story;
+use super::{Gate, story::Story};
 use crate::{
-    http::{Body, body},
+    http::{Body, body, serve::Unread},
+    net::Peer,
     policy::{Refusal, Refused, origin::Preflight},
+    relay::admission::Bench,
 };
 
 /// Room for a wait that nobody measured.
@@ -52,4 +54,15 @@ pub fn preflight(allowed: &Preflight, story: &mut Story) -> Response<Body> {
     allowed.write(answer.headers_mut());
     story.is_preflight();
     answer
+}
+
+/// A request that could not be read is noted and counted like any other; what is returned is for the client.
+pub fn unread(gate: &Gate, bench: &Bench, peer: &Peer, unread: Unread) -> String {
+    let refusal = match unread {
+        Unread::Malformed => Refusal::Malformed,
+        Unread::TooLarge => Refusal::HeadersTooMany,
+        Unread::TooSlow => Refusal::HeadTooSlow,
+    };
+    Story::begin(&gate.metrics, &bench.stop, peer).end_unread(&refusal.into());
+    refusal.body()
 }

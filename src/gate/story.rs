@@ -168,6 +168,12 @@ impl Story {
         answer
     }
 
+    /// The end of a request that could not be read: there is nobody to answer.
+    pub fn end_unread(mut self, refused: &Refused) {
+        self.refused(refused);
+        self.write(refused.refusal.status());
+    }
+
     /// Counts it and leaves its record.
     fn write(&mut self, status: StatusCode) {
         self.is_told = true;

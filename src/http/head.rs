@@ -3,7 +3,7 @@
 //! framed the message; what hyper leaves to its user is judged here: hosts, targets, methods, codings, upgrades (RFC 9110,
 //! 9112, 9113, 8441), and for Engine.IO the one spelling of its parameters. Nothing is repaired.
 
-use http::{HeaderMap, Method, Uri, Version, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header, request::Parts};
 use hyper::ext::Protocol;
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
     path::{self, PathError},
     query::Query,
 };
+use crate::config::listen::Listen;
 
 /// One request, as far as the gate needs it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -39,19 +40,28 @@ pub enum Upgrade {
 pub struct HeadShape {
     /// Bytes of path and query together.
     pub url_size: usize,
+    /// Bytes of the request line and the headers together.
+    pub head_size: usize,
+    /// Headers.
+    pub head_count: usize,
+}
+
+impl HeadShape {
+    pub fn new(listen: &Listen) -> Self {
+        Self { url_size: listen.url_size.to_usize(), head_size: listen.head_size.to_usize(), head_count: listen.head_count }
+    }
 }
 
 impl Head {
-    /// Reads and judges. The order: what is asked at all, for whom, how it is framed, what it wants to become, where it goes.
+    /// Reads and judges. The order: how large it is, what is asked at all, for whom, how it is framed, what it wants to become,
+    /// where it goes.
     pub fn read(parts: &Parts, shape: &HeadShape) -> Result<Self, HeadError> {
+        judge_size(parts, shape)?;
         judge_method(parts)?;
         let host = read_host(parts)?;
         judge_framing(parts)?;
         let upgrade = read_upgrade(parts)?;
         let target = parts.uri.path_and_query().ok_or(HeadError::Target)?;
-        if target.as_str().len() > shape.url_size {
-            return Err(HeadError::UrlTooLong);
-        }
         path::judge(target.path())?;
         Ok(Self {
             method: parts.method.clone(),
@@ -131,6 +141,10 @@ pub enum HeadError {
     Target,
     #[error("path and query are too long")]
     UrlTooLong,
+    #[error("the head is too large")]
+    TooLarge,
+    #[error("there are too many headers")]
+    TooManyHeaders,
     #[error("the path has another spelling: {0}")]
     Path(#[from] PathError),
     #[error("no host is named")]
@@ -188,6 +202,27 @@ impl HeadError {
     pub fn is_about_framing(self) -> bool {
         matches!(self, Self::TransferCoding | Self::ContentLength | Self::TwoFramings | Self::UpgradeBody)
     }
+}
+
+/// hyper reads twice as much (`serve`), so that who sends somewhat more than allowed is told so by us.
+fn judge_size(parts: &Parts, shape: &HeadShape) -> Result<(), HeadError> {
+    if parts.uri.path_and_query().is_some_and(|target| target.as_str().len() > shape.url_size) {
+        return Err(HeadError::UrlTooLong);
+    }
+    if parts.headers.len() > shape.head_count {
+        return Err(HeadError::TooManyHeaders);
+    }
+    if size_of(parts) > shape.head_size { Err(HeadError::TooLarge) } else { Ok(()) }
+}
+
+/// As HTTP/1.1 would write it, also where it came as HTTP/2.
+fn size_of(parts: &Parts) -> usize {
+    let uri = &parts.uri;
+    let origin = uri.authority().map_or(0, |authority| authority.as_str().len());
+    let target = uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let line = parts.method.as_str().len() + origin + target + "  HTTP/1.1\r\n\r\n".len();
+    let field = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + ": \r\n".len();
+    line + parts.headers.iter().map(field).sum::<usize>()
 }
 
 fn judge_method(parts: &Parts) -> Result<(), HeadError> {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, header};
 use http_body::{Frame, SizeHint};
 use hyper::{
     body::Incoming,
@@ -28,7 +28,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::body::{self, Body, BodyError};
+use super::body::{Body, BodyError};
 use crate::{
     config::listen::Listen,
     net::{
@@ -67,8 +67,20 @@ impl Shape {
     }
 }
 
+/// A request that never came to be one, so that `answer` did not hear of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unread {
+    /// Not HTTP. hyper has answered 400 where an answer was possible.
+    Malformed,
+    /// A head beyond what is read. hyper has answered 431.
+    TooLarge,
+    /// Its head did not end in time.
+    TooSlow,
+}
+
 /// Serves until the connection ends, a deadline cuts it, or `finish` lets it go after its last answer. A panic in `answer`
-/// or in a body it returned ends this connection (with HTTP/2 its stream) and nothing else.
+/// or in a body it returned ends this connection (with HTTP/2 its stream) and nothing else. `give_up` hears when the
+/// connection ended with a request that could not be read; the JSON it returns is for the client, if it can still be told.
 pub async fn connection<A, F>(
     stream: Stream,
     http2: bool,
@@ -76,6 +88,7 @@ pub async fn connection<A, F>(
     finish: CancellationToken,
     metrics: Arc<Metrics>,
     answer: A,
+    give_up: impl FnOnce(Unread) -> String,
 ) where
     A: Fn(Request<Incoming>) -> F + Clone + Send + Unpin + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
@@ -83,11 +96,16 @@ pub async fn connection<A, F>(
     let clock = Arc::new(Clock::new(http2, Instant::now()));
     let io = TokioIo::new(Timed::new(stream, clock.clone()));
     let run = Run { clock: clock.clone(), patience: shape.patience, finish };
-    let end = match http2 {
-        true => serve_http2(io, shape, &run, &metrics, answer).await,
+    let (end, io) = match http2 {
+        true => (serve_http2(io, shape, &run, &metrics, answer).await, None),
         false => serve_http1(io, shape, &run, answer).await,
     };
-    count(&metrics, end);
+    count(&metrics, &end);
+    let Some(unread) = end.unread() else { return };
+    let reason = give_up(unread);
+    if let Some(io) = io {
+        say_timeout(io, &reason).await;
+    }
 }
 
 /// What watching a connection takes.
@@ -104,7 +122,19 @@ enum End {
     Panicked,
 }
 
-async fn serve_http1<A, F>(io: Carrier, shape: Shape, run: &Run, answer: A) -> End
+impl End {
+    fn unread(&self) -> Option<Unread> {
+        match self {
+            Self::Closed(Err(error)) if error.is_parse_too_large() => Some(Unread::TooLarge),
+            Self::Closed(Err(error)) if error.is_parse() => Some(Unread::Malformed),
+            Self::Cut(Deadline::Head) => Some(Unread::TooSlow),
+            Self::Closed(_) | Self::Cut(Deadline::FirstByte | Deadline::KeepAlive | Deadline::Write) | Self::Panicked => None,
+        }
+    }
+}
+
+/// The connection is given back when its client waits in the middle of a head.
+async fn serve_http1<A, F>(io: Carrier, shape: Shape, run: &Run, answer: A) -> (End, Option<Carrier>)
 where
     A: Fn(Request<Incoming>) -> F + Send + Unpin + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
@@ -128,16 +158,14 @@ where
         .half_close(false)
         .keep_alive(true)
         .header_read_timeout(None)
-        .max_header_size(shape.head_size)
-        .max_headers(shape.head_count)
-        .max_buf_size(shape.head_size.max(BUFFER))
+        .max_header_size(beyond(shape.head_size))
+        .max_headers(beyond(shape.head_count))
+        .max_buf_size(beyond(shape.head_size).max(BUFFER))
         .serve_connection(io, service)
         .with_upgrades();
     let end = drive(&mut connection, |connection| connection.graceful_shutdown(), run).await;
-    if matches!(end, End::Cut(Deadline::Head)) {
-        say_timeout(connection.into_parts().map(|parts| parts.io)).await;
-    }
-    end
+    let is_waiting = matches!(end, End::Cut(Deadline::Head));
+    (end, is_waiting.then(|| connection.into_parts()).flatten().map(|parts| parts.io))
 }
 
 async fn serve_http2<A, F>(io: Carrier, shape: Shape, run: &Run, metrics: &Arc<Metrics>, answer: A) -> End
@@ -146,15 +174,8 @@ where
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| {
-        // HTTP/1.1 counts them while reading.
-        let too_many = request.headers().len() > shape.head_count;
-        let answer = (!too_many).then(|| answer(request));
-        async move {
-            Ok::<_, Infallible>(match answer {
-                Some(answer) => answer.await,
-                None => refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
-            })
-        }
+        let answer = answer(request);
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let streams = Streams { clock: run.clock.clone(), metrics: metrics.clone() };
     let mut builder = http2::Builder::new(streams);
@@ -164,7 +185,7 @@ where
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
-        .max_header_list_size(u32::try_from(shape.head_size).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(beyond(shape.head_size)).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(PENDING_RESETS)
         .max_local_error_reset_streams(LOCAL_RESETS)
         .keep_alive_interval(PING_EVERY)
@@ -220,24 +241,24 @@ where
 }
 
 /// A client that began a request and did not go on may be slow and honest: it is told.
-async fn say_timeout(io: Option<Carrier>) {
-    let Some(io) = io else { return };
+async fn say_timeout(io: Carrier, reason: &str) {
     let mut stream = io.into_inner().into_untimed();
+    let answer = format!("{REQUEST_TIMEOUT}content-length: {}\r\n\r\n{reason}", reason.len());
     let farewell = async {
-        stream.write_all(REQUEST_TIMEOUT).await?;
+        stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await
     };
     // It was short enough for the socket's buffer, or the client does not read either.
     let _ = timeout(FAREWELL, farewell).await;
 }
 
-fn refuse(status: StatusCode) -> Response<Body> {
-    let mut refusal = Response::new(body::empty());
-    *refusal.status_mut() = status;
-    refusal
+/// What hyper reads of a head, in bytes and headers: beyond what a request may have, so that the gate itself can say no in
+/// its own words; not much, for it is memory.
+fn beyond(limit: usize) -> usize {
+    limit.saturating_mul(2)
 }
 
-fn count(metrics: &Metrics, end: End) {
+fn count(metrics: &Metrics, end: &End) {
     match end {
         End::Closed(Err(error)) if error.is_parse() => {
             tracing::debug!(%error, "not HTTP; its connection is closed");
@@ -329,5 +350,7 @@ const LOCAL_RESETS: usize = 256;
 /// Finds clients that vanished, and those who never end a frame.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_PATIENCE: Duration = Duration::from_secs(10);
-const REQUEST_TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+/// Its length and its body follow.
+const REQUEST_TIMEOUT: &str =
+    "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncache-control: no-store\r\nconnection: close\r\n";
 const FAREWELL: Duration = Duration::from_secs(1);

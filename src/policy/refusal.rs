@@ -126,6 +126,7 @@ refusals! {
     Overloaded = 503, 3, "overloaded", Us, "Too many handshakes at once", "wait as Retry-After says";
     Draining = 503, 3, "draining", Us, "The gate is leaving", "connect anew";
     PayloadTooLarge = 413, 3, "payload_too_large", Client, "Payload too large", "send smaller messages; the open packet's maxPayload says how large";
+    HeadTooSlow = 408, 3, "head_timeout", Client, "The request did not arrive in time", "send the whole head at once";
     BodyTooSlow = 408, 3, "body_timeout", Client, "The body did not arrive in time", "send the whole body at once";
     BodyBroken = 400, 3, "body_broken", Client, "The body broke off", "send the whole body";
     /// Nobody was there any more to be answered; the number is the one that nginx made known.
@@ -186,6 +187,7 @@ impl From<HeadError> for Refused {
             HeadError::Method => Refusal::Method,
             HeadError::UnknownMethod | HeadError::UnknownProtocol | HeadError::TransferCoding => Refusal::MethodUnknown,
             HeadError::UrlTooLong => Refusal::UrlTooLong,
+            HeadError::TooLarge | HeadError::TooManyHeaders => Refusal::HeadersTooMany,
             HeadError::Path(_) | HeadError::EncodedPath => Refusal::Path,
             HeadError::HostMissing | HeadError::HostRepeated | HeadError::HostMalformed | HeadError::HostDisagrees => {
                 Refusal::Host

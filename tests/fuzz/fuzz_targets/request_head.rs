@@ -3,9 +3,12 @@
 
 use http::Request;
 use libfuzzer_sys::fuzz_target;
-use sockgate::http::{
-    Head,
-    head::{self, HeadShape},
+use sockgate::{
+    config::listen::Listen,
+    http::{
+        Head,
+        head::{self, HeadShape},
+    },
 };
 
 fuzz_target!(|text: &[u8]| {
@@ -13,7 +16,7 @@ fuzz_target!(|text: &[u8]| {
     let mut line = || lines.next().unwrap_or_default();
     let request = Request::builder().uri(line()).header("host", line()).header("connection", line()).header("upgrade", line());
     let Ok(request) = request.body(()) else { return };
-    let Ok(head) = Head::read(&request.into_parts().0, &HeadShape { url_size: 8192 }) else { return };
+    let Ok(head) = Head::read(&request.into_parts().0, &HeadShape::new(&Listen::default())) else { return };
     assert!(!head.path.contains("//") && !head.path.contains("/../") && !head.path.contains('\\'));
     assert_eq!(head.host.to_string().parse(), Ok(head.host.clone()));
     assert!(!head.query.without(&["token"]).has("token"));

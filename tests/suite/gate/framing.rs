@@ -2,8 +2,8 @@
 //! second request behind it that must not be answered with a success.
 
 use crate::support::{
-    App, Gate, Issuer,
-    sample::{before, with_plain_routes},
+    App, Gate, Issuer, PAGE,
+    sample::{before, secure_pair, with_plain_routes},
     within,
 };
 
@@ -228,21 +228,47 @@ async fn expect_continue_is_answered_and_goes_no_further() {
 }
 
 #[tokio::test]
-async fn heads_are_bounded() {
-    let (app, gate, token) = open_pair().await;
-    let many: String = (0..100).map(|number| format!("X-{number}: y\r\n")).collect();
-    let cases = [
-        ("too many headers", format!("GET /api/x HTTP/1.1\r\nHost: localhost\r\n{many}\r\n"), 431),
-        ("a large header", format!("GET /api/x HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "y".repeat(40_000)), 431),
-        (
-            "a long URL",
-            format!("GET /api/{} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n", "y".repeat(9_000)),
-            414,
-        ),
-    ];
-    for (what, request, status) in cases {
+async fn heads_are_bounded_and_the_page_reads_why() {
+    let (app, gate) = secure_pair(with_plain_routes).await;
+    let token = Issuer::default().token("ana");
+    for client in gate.clients() {
+        let ask = || client.get("/api/x").origin(PAGE).token(&token);
+        let cases = [
+            (
+                "many headers",
+                (0..100).fold(ask(), |ask, number| ask.header(&format!("X-{number}"), "y")),
+                431,
+                "headers_too_large",
+            ),
+            ("a large header", ask().header("X", &"y".repeat(20_000)), 431, "headers_too_large"),
+            ("a long URL", client.get(&format!("/api/{}", "y".repeat(9_000))).origin(PAGE), 414, "url_too_long"),
+        ];
+        for (what, ask, status, name) in cases {
+            let answer = ask.send().await;
+            assert_eq!(answer.refusal(), (status, name.into()), "{what}");
+            answer.is_for_page(PAGE);
+        }
+    }
+    assert_eq!(gate.refusals("headers_too_large").await, 4.0);
+    app.heard_nothing();
+}
+
+#[tokio::test]
+async fn what_is_not_even_read_is_noted_and_counted() {
+    let (app, gate, _) = open_pair().await;
+    let large = format!("GET /api/x HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "y".repeat(40_000));
+    for (request, status, name) in [
+        (large.as_str(), "431", "headers_too_large"),
+        ("GET /api/x HTTP/1.1\r\nHost : localhost\r\n\r\n", "400", "malformed_request"),
+        ("\x16\x03\x01\x02\r\n\r\n", "400", "malformed_request"),
+    ] {
+        let before = gate.refusals(name).await;
         let mut line = gate.client().raw(request).await;
-        assert_eq!(line.expect_answer("GET").await.status, status, "{what}");
+        assert_eq!(line.expect_answer("GET").await.status.to_string(), status, "{request:.40}");
+        line.end().await;
+        let noted = [("message", "request"), ("refusal", name), ("status", status), ("kind", "none"), ("address", "127.0.0.1")];
+        gate.record(&noted).await;
+        assert_eq!(gate.refusals(name).await, before + 1.0, "{request:.40}");
     }
     app.heard_nothing();
 }

@@ -201,9 +201,7 @@ impl Stage {
             Refusal::Host => self.raw(&self.get("/api/x"), |text| text.replace("\r\n\r\n", "\r\nHost: other\r\n\r\n")),
             Refusal::Path => one(self.get("/api/../x")),
             Refusal::UrlTooLong => one(self.get(&format!("/api/{}", "x".repeat(9_000)))),
-            Refusal::HeadersTooMany => {
-                Way::Not("the connection answers before there is a request; see `framing::heads_are_bounded`")
-            }
+            Refusal::HeadersTooMany => one((0..80).fold(self.get("/api/x"), |ask, _| ask.header("X", "y"))),
             Refusal::Version => Way::Not("the connection does not take such a request"),
             Refusal::MethodUnknown => one(client.ask("BREW", "/api/x").origin(PAGE)),
             Refusal::Method => one(client.ask("TRACE", "/api/x").origin(PAGE)),
@@ -267,6 +265,7 @@ impl Stage {
                 let ask = self.session().await.post("");
                 self.raw(&ask, |text| text.replace("Content-Length: 0", "Content-Length: 2000000"))
             }
+            Refusal::HeadTooSlow => Way::Not("no page is known before there is a head; see `slow`"),
             Refusal::BodyTooSlow => {
                 let ask = self.session().await.post("");
                 self.raw(&ask, |text| text.replace("Content-Length: 0", "Content-Length: 10"))

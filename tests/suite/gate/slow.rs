@@ -47,9 +47,13 @@ async fn a_client_that_says_nothing_is_cut() {
 async fn a_head_that_does_not_end_is_cut() {
     let (app, gate) = secure_pair(hurried).await;
     let mut line = gate.client().raw("GET /socket.io/ HTTP/1.1\r\nHost: loc").await;
-    let said = line.end().await;
-    assert!(said.is_empty() || said.starts_with(b"HTTP/1.1 408"), "{said:?}");
+    let answer = line.expect_answer("GET").await;
+    assert_eq!(answer.refusal(), (408, "head_timeout".into()));
+    assert_eq!((answer.header("content-type"), answer.header("connection")), (Some("application/json"), Some("close")));
+    line.end().await;
     app.heard_nothing();
+    gate.record(&[("message", "request"), ("refusal", "head_timeout"), ("status", "408"), ("address", "127.0.0.1")]).await;
+    assert_eq!(gate.refusals("head_timeout").await, 1.0);
     gate.is_empty().await;
 }
 

@@ -10,7 +10,7 @@ use sockgate::http::{
 };
 use sockgate::policy::Refused;
 
-const SHAPE: HeadShape = HeadShape { url_size: 8192 };
+const SHAPE: HeadShape = HeadShape { url_size: 8192, head_size: 16_384, head_count: 64 };
 
 /// A request as hyper gives it to us: HTTP/1.1, `Host: app` unless another is among the headers.
 fn http1(method: &str, target: &str, lines: &[(&str, &str)]) -> Parts {
@@ -134,6 +134,35 @@ fn targets_that_are_no_path_are_refused() {
     assert_eq!(read(&http1("GET", &long, &[])), Err(HeadError::UrlTooLong));
     assert_eq!(status_of(HeadError::UrlTooLong), StatusCode::URI_TOO_LONG);
     assert!(read(&http1("GET", &long[1..].replacen('a', "/", 1), &[])).is_ok());
+}
+
+#[test]
+fn heads_are_bounded_in_size_and_number() {
+    let size = |parts: &Parts| -> usize {
+        let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+        let line = parts.method.as_str().len() + target + parts.uri.authority().map_or(0, |name| name.as_str().len()) + 14;
+        line + parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
+    };
+    let with_value = |length: usize| {
+        let value = "x".repeat(length);
+        [http1("GET", "/a?b", &[("x", &value)]), http2("GET", "https://app/a?b", &[("x", &value)])]
+    };
+    for (http1_or_2, bare) in with_value(0).into_iter().enumerate() {
+        let room = SHAPE.head_size - size(&bare);
+        assert!(read(&with_value(room)[http1_or_2]).is_ok());
+        assert_eq!(read(&with_value(room + 1)[http1_or_2]), Err(HeadError::TooLarge));
+    }
+    let written = "GET /a?b HTTP/1.1\r\nhost: app\r\nx: \r\n\r\n";
+    assert_eq!(size(&with_value(0)[0]), written.len(), "what is counted is what was sent");
+
+    let lines: Vec<(&str, &str)> = vec![("x", "1"); SHAPE.head_count];
+    assert_eq!(read(&http1("GET", "/", &lines)), Err(HeadError::TooManyHeaders), "and a Host");
+    assert!(read(&http1("GET", "/", &lines[1..])).is_ok());
+    assert!(read(&http2("GET", "https://app/", &lines)).is_ok());
+    for error in [HeadError::TooLarge, HeadError::TooManyHeaders] {
+        assert_eq!(status_of(error), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        assert!(!error.is_about_framing());
+    }
 }
 
 #[test]

@@ -41,6 +41,7 @@ use crate::{
         errand::Errand,
         seal::Note,
     },
+    telemetry::panic,
 };
 
 /// A client's connection, as every request on it sees it.
@@ -53,24 +54,19 @@ pub struct Connection {
     pub leave: CancellationToken,
 }
 
-/// Answers one request. There is always an answer.
+/// Answers one request. There is always an answer, also when telling it ends in a panic.
 pub async fn answer(gate: Arc<Gate>, bench: Arc<Bench>, connection: Connection, request: Request<Incoming>) -> Response<Body> {
     let busy = gate.enter();
     let generation = gate.generation();
     let mut story = Story::begin(&gate.metrics, &bench.stop, &connection.peer);
     let leave = connection.leave.clone();
-    let told = tell(&gate, &generation, &bench, connection, request, &mut story).await;
-    let answer = match told {
-        Ok(answer) => answer,
-        Err(refused) => {
-            if gate.is_closed() {
-                // Whoever starts over should not find the leaving gate again, which HTTP/2 would until it is told to go.
-                story.closes();
-                leave.cancel();
-            }
-            reply::refusal(&refused, &mut story)
-        }
-    };
+    let told = panic::caught(&gate.metrics, tell(&gate, &generation, &bench, connection, request, &mut story)).await;
+    if told.is_err() && gate.is_closed() {
+        // Whoever starts over should not find the leaving gate again, which HTTP/2 would until it is told to go.
+        story.closes();
+        leave.cancel();
+    }
+    let answer = reply::told(told, &mut story);
     let answer = story.end(&generation, answer);
     drop(busy);
     answer

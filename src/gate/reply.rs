@@ -8,10 +8,19 @@ use crate::{
     net::Peer,
     policy::{Refusal, Refused, origin::Preflight},
     relay::admission::Bench,
+    telemetry::panic::Panicked,
 };
 
 /// Room for a wait that nobody measured.
 const SHORT_WAIT: u64 = 1;
+
+/// The answer as it was told, the no that was said instead, or the one for a panic in the middle.
+pub fn told(told: Result<Result<Response<Body>, Refused>, Panicked>, story: &mut Story) -> Response<Body> {
+    match told.unwrap_or_else(|Panicked| Err(Refusal::Internal.into())) {
+        Ok(answer) => answer,
+        Err(refused) => refusal(&refused, story),
+    }
+}
 
 /// A no, with its reason for the client; the story keeps it for the record.
 pub fn refusal(refused: &Refused, story: &mut Story) -> Response<Body> {

@@ -5,7 +5,6 @@
 use std::{
     convert::Infallible,
     future::{Future, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
@@ -35,7 +34,10 @@ use crate::{
         Stream, Timed,
         clock::{Clock, Deadline, Open, Patience},
     },
-    telemetry::Metrics,
+    telemetry::{
+        Metrics,
+        panic::{self, Panicked},
+    },
 };
 
 /// The exact type hyper carries: what an upgraded HTTP/1.1 connection gives back.
@@ -79,7 +81,7 @@ pub enum Unread {
 }
 
 /// Serves until the connection ends, a deadline cuts it, or `finish` lets it go after its last answer. A panic in `answer`
-/// or in a body it returned ends this connection (with HTTP/2 its stream) and nothing else. `give_up` hears when the
+/// or in a body it returned ends this connection (with HTTP/2 its stream) and nothing else; the gate's answers catch their own. `give_up` hears when the
 /// connection ended with a request that could not be read; the JSON it returns is for the client, if it can still be told.
 pub async fn connection<A, F>(
     stream: Stream,
@@ -95,9 +97,9 @@ pub async fn connection<A, F>(
 {
     let clock = Arc::new(Clock::new(http2, Instant::now()));
     let io = TokioIo::new(Timed::new(stream, clock.clone()));
-    let run = Run { clock: clock.clone(), patience: shape.patience, finish };
+    let run = Run { clock: clock.clone(), patience: shape.patience, finish, metrics: metrics.clone() };
     let (end, io) = match http2 {
-        true => (serve_http2(io, shape, &run, &metrics, answer).await, None),
+        true => (serve_http2(io, shape, &run, answer).await, None),
         false => serve_http1(io, shape, &run, answer).await,
     };
     count(&metrics, &end);
@@ -113,6 +115,7 @@ struct Run {
     clock: Arc<Clock>,
     patience: Patience,
     finish: CancellationToken,
+    metrics: Arc<Metrics>,
 }
 
 /// How a connection ended.
@@ -168,7 +171,7 @@ where
     (end, is_waiting.then(|| connection.into_parts()).flatten().map(|parts| parts.io))
 }
 
-async fn serve_http2<A, F>(io: Carrier, shape: Shape, run: &Run, metrics: &Arc<Metrics>, answer: A) -> End
+async fn serve_http2<A, F>(io: Carrier, shape: Shape, run: &Run, answer: A) -> End
 where
     A: Fn(Request<Incoming>) -> F + Send + Unpin + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
@@ -177,7 +180,7 @@ where
         let answer = answer(request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    let streams = Streams { clock: run.clock.clone(), metrics: metrics.clone() };
+    let streams = Streams { clock: run.clock.clone(), metrics: run.metrics.clone() };
     let mut builder = http2::Builder::new(streams);
     builder
         .timer(TokioTimer::new())
@@ -212,10 +215,10 @@ where
             is_leaving = true;
             leave(Pin::new(connection));
         }
-        match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut *connection).poll(task))) {
+        match panic::catch(&run.metrics, || Pin::new(&mut *connection).poll(task)) {
             Ok(Poll::Ready(end)) => return Poll::Ready(End::Closed(end)),
             Ok(Poll::Pending) => {}
-            Err(_) => return Poll::Ready(End::Panicked),
+            Err(Panicked) => return Poll::Ready(End::Panicked),
         }
         if let Some((due, _)) = run.clock.due(&run.patience)
             && timer.deadline() > due.into()
@@ -269,13 +272,9 @@ fn count(metrics: &Metrics, end: &End) {
         End::Cut(deadline) => {
             metrics.deadlines.get_or_create_owned(&[("deadline", deadline.name())]).inc();
         }
-        End::Panicked => panicked(metrics),
+        // Counted where it was caught.
+        End::Panicked => {}
     }
-}
-
-fn panicked(metrics: &Metrics) {
-    metrics.panics.inc();
-    tracing::error!("a request ended in a panic; its connection is closed");
 }
 
 /// Where HTTP/2 spawns its streams: a task of its own for each request, later for each WebSocket. While one runs the
@@ -294,14 +293,8 @@ where
         let open = self.clock.open(Instant::now());
         let metrics = self.metrics.clone();
         tokio::spawn(async move {
-            let mut stream = pin!(stream);
-            let caught = poll_fn(|task| match catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll(task))) {
-                Ok(poll) => poll.map(Ok),
-                Err(panic) => Poll::Ready(Err(panic)),
-            });
-            if caught.await.is_err() {
-                panicked(&metrics);
-            }
+            // A stream that panicked is reset by being dropped.
+            let _ = panic::caught(&metrics, stream).await;
             drop(open);
         });
     }

@@ -67,7 +67,7 @@ pub struct Metrics {
     pub generation: Gauge,
     /// Reloads, by outcome: `taken`, `refused`.
     pub reloads: Family<Label, Counter>,
-    /// Panics that ended one connection.
+    /// Panics that ended one request or one connection.
     pub panics: Counter,
     /// When the certificate that expires first does, in seconds since 1970.
     pub certificate_expiry: Gauge<i64>,
@@ -121,7 +121,7 @@ impl Default for Metrics {
             limiter_overflow: make!("limiter_overflow", "Judgements made by the shared overflow bucket", Counter::default()),
             generation: make!("generation", "Version of the configuration in effect", Gauge::default()),
             reloads: make!("reloads", "Reloads by outcome", Family::default()),
-            panics: make!("panics", "Panics that ended one connection", Counter::default()),
+            panics: make!("panics", "Panics that ended one request or one connection", Counter::default()),
             certificate_expiry: make!(
                 "certificate_expiry_timestamp_seconds",
                 "Expiry of the first certificate to expire",

@@ -1,7 +1,9 @@
-//! How the house speaks: every instrument, the log, and the one record a request or session leaves behind.
+//! How the house speaks: every instrument, the log, the one record a request or session leaves behind, and what is said of a
+//! panic.
 
 pub mod log;
 pub mod metrics;
+pub mod panic;
 pub mod record;
 
 pub use metrics::Metrics;

@@ -279,7 +279,7 @@ impl Stage {
             Refusal::UpstreamFailed => one(self.get("/closing/x")),
             Refusal::UpstreamInvalid => one(self.get("/garbled/x")),
             Refusal::UpstreamTimeout => one(self.get("/hanging/x")),
-            Refusal::Internal => Way::Not("nothing is known to bring it about"),
+            Refusal::Internal => Way::Not("nothing is known to bring it about; see `panics`"),
         }
     }
 }

@@ -45,8 +45,13 @@ fn config(format: Format, level: &str) -> Log {
     Log { format, level: level.into(), debug_for: Vec::new() }
 }
 
+/// Lines that a program reads.
+pub fn json(level: &str) -> Log {
+    config(Format::Json, level)
+}
+
 /// What is written while `act` runs.
-fn written(config: &Log, act: impl FnOnce(&log::Control)) -> String {
+pub fn written(config: &Log, act: impl FnOnce(&log::Control)) -> String {
     let paper = Paper::default();
     let (subscriber, control) = log::subscriber(config, paper.clone(), false).unwrap();
     with_default(subscriber, || act(&control));

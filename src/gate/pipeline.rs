@@ -61,7 +61,7 @@ pub async fn answer(gate: Arc<Gate>, bench: Arc<Bench>, connection: Connection, 
     let mut story = Story::begin(&gate.metrics, &bench.stop, &connection.peer);
     let leave = connection.leave.clone();
     let told = panic::caught(&gate.metrics, tell(&gate, &generation, &bench, connection, request, &mut story)).await;
-    if told.is_err() && gate.is_closed() {
+    if gate.is_closed() && !matches!(told, Ok(Ok(_))) {
         // Whoever starts over should not find the leaving gate again, which HTTP/2 would until it is told to go.
         story.closes();
         leave.cancel();

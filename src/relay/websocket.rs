@@ -10,7 +10,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::{body::Incoming, upgrade::Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -31,7 +31,7 @@ use crate::{
     policy::{Refusal, Refused, auth::Identity},
     upstream::{
         Member,
-        connect::{ExchangeError, Fault, HEAD_BYTES, HEADERS, Tally},
+        connect::{self, ExchangeError, Fault, Handshake, Tally},
         member::Outcome,
     },
 };
@@ -219,27 +219,15 @@ async fn shake_hands(
     line: Line,
     tally: Tally,
 ) -> Result<Said, ExchangeError> {
-    let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
-        .max_buf_size(HEAD_BYTES)
-        .max_headers(HEADERS)
-        .handshake(TokioIo::new(line))
-        .await
-        .map_err(|_| ExchangeError::Broken)?;
-    let driver = tokio::spawn(connection.with_upgrades());
     let key = STANDARD.encode(&errand.random[..16]);
     let offered = offered(errand);
-    let request = handshake(request, &key, &offered);
-    let answer = sender.send_request(request).await.map_err(|error| {
-        driver.abort();
-        if error.is_parse() { ExchangeError::Garbage(Fault::NotHttp) } else { ExchangeError::Broken }
-    })?;
-    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(Said::No(refused(answer).await?));
+    let shaken = connect::shake_hands(line, handshake(request, &key, &offered)).await?;
+    if shaken.answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(Said::No(refused(shaken).await?));
     }
-    let protocol = judge(&answer, &key, &offered)?;
-    let upgraded = hyper::upgrade::on(answer).await.map_err(|_| ExchangeError::Broken)?;
-    let parts = upgraded.downcast::<TokioIo<Line>>().map_err(|_| ExchangeError::Broken)?;
-    Ok(Said::Yes(Agreed { member: member.clone(), line: parts.io.into_inner(), tally, early: parts.read_buf, protocol }))
+    let protocol = judge(&shaken.answer, &key, &offered)?;
+    let (line, early) = shaken.take_line().await?;
+    Ok(Said::Yes(Agreed { member: member.clone(), line, tally, early, protocol }))
 }
 
 /// Subprotocols the app gets to choose from.
@@ -248,7 +236,7 @@ fn offered(errand: &Errand) -> Vec<String> {
     offered.filter(|protocol| !errand.withheld_protocols.contains(protocol)).cloned().collect()
 }
 
-fn handshake(mut request: Request<()>, key: &str, offered: &[String]) -> Request<Empty<Bytes>> {
+fn handshake(mut request: Request<()>, key: &str, offered: &[String]) -> Request<Body> {
     let headers = request.headers_mut();
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -261,7 +249,7 @@ fn handshake(mut request: Request<()>, key: &str, offered: &[String]) -> Request
     {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, offered);
     }
-    request.map(|()| Empty::new())
+    request.map(|()| body::empty())
 }
 
 /// A 101 is believed only when it is right in every part (RFC 6455 section 4.1).
@@ -285,14 +273,17 @@ fn judge(answer: &Response<Incoming>, key: &str, offered: &[String]) -> Result<O
 }
 
 /// An app's refusal, whole, so that its connection can go.
-async fn refused(answer: Response<Incoming>) -> Result<Response<Body>, ExchangeError> {
-    let (mut parts, incoming) = answer.into_parts();
-    let said =
-        Limited::new(incoming, LARGEST_REFUSAL).collect().await.map_err(|_| ExchangeError::Garbage(Fault::TooLarge))?.to_bytes();
-    headers::drop_hop_by_hop(&mut parts.headers);
-    headers::drop_cors(&mut parts.headers);
-    parts.headers.remove(header::CONTENT_LENGTH);
-    Ok(Response::from_parts(parts, body::full(said)))
+async fn refused(mut shaken: Handshake) -> Result<Response<Body>, ExchangeError> {
+    let said = Limited::new(shaken.answer.body_mut(), LARGEST_REFUSAL)
+        .collect()
+        .await
+        .map_err(|_| ExchangeError::Garbage(Fault::TooLarge))?
+        .to_bytes();
+    let mut answer = shaken.answer.map(|_| body::full(said));
+    headers::drop_hop_by_hop(answer.headers_mut());
+    headers::drop_cors(answer.headers_mut());
+    answer.headers_mut().remove(header::CONTENT_LENGTH);
+    Ok(answer)
 }
 
 /// Answers the client and lets the carriage begin once the answer is out.

@@ -5,6 +5,7 @@
 
 mod answer;
 mod exchange;
+mod handshake;
 mod keep;
 mod quota;
 mod suspect;
@@ -14,7 +15,8 @@ pub(in crate::upstream) use exchange::ask;
 
 pub use answer::AnswerBody;
 pub use exchange::{Connections, Silence, Terms, Upload};
+pub use handshake::{Handshake, shake_hands};
 pub use keep::ReuseKey;
 pub use quota::{Quota, Tally};
 pub use suspect::Fault;
-pub use wire::{ExchangeError, HEAD_BYTES, HEADERS};
+pub use wire::ExchangeError;

@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicU32, Ordering::Relaxed},
 };
 
-use ::http::{HeaderMap, Request, Response, StatusCode, header};
+use ::http::{HeaderMap, Request, Response, StatusCode, Version, header};
 use tokio::sync::Notify;
 
 use crate::http::Body;
@@ -53,6 +53,10 @@ impl Interim {
             self.overrun.notified().await;
         }
     }
+
+    fn judge(&self) -> Result<(), Fault> {
+        if self.seen.load(Relaxed) > INTERIM_ANSWERS { Err(Fault::Interim) } else { Ok(()) }
+    }
 }
 
 /// Looks for what makes an answer unacceptable.
@@ -60,10 +64,21 @@ pub(super) fn examine<T>(answer: &Response<T>, interim: &Interim) -> Result<(), 
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Fault::Switched);
     }
-    if interim.seen.load(Relaxed) > INTERIM_ANSWERS {
-        return Err(Fault::Interim);
-    }
+    interim.judge()?;
     if is_length_clear(answer.headers()) { Ok(()) } else { Err(Fault::Framing) }
+}
+
+/// The same for the 101 to a handshake. It has no body whatever it says (RFC 9112 section 6.3), but one that says otherwise
+/// has another idea of where the frames begin. Some servers send a length of 0, which harms nobody.
+pub(super) fn examine_switch<T>(answer: &Response<T>, interim: &Interim) -> Result<(), Fault> {
+    interim.judge()?;
+    // HTTP/1.0 has no Upgrade.
+    if answer.version() != Version::HTTP_11 {
+        return Err(Fault::Switched);
+    }
+    let headers = answer.headers();
+    let has_no_length = headers.get_all(header::CONTENT_LENGTH).iter().all(|length| length == "0");
+    if has_no_length && !headers.contains_key(header::TRANSFER_ENCODING) { Ok(()) } else { Err(Fault::Framing) }
 }
 
 /// One Content-Length that is a number, or one Transfer-Encoding that is `chunked`, or neither.

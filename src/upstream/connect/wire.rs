@@ -107,7 +107,7 @@ pub(super) async fn send(wire: &mut Wire, mut request: Request<Body>) -> Result<
     }
 }
 
-fn blame(error: &hyper::Error) -> ExchangeError {
+pub(super) fn blame(error: &hyper::Error) -> ExchangeError {
     if error.is_user() {
         let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<BodyError>());
         return ExchangeError::Request(cause.copied().unwrap_or(BodyError::Client));
@@ -134,5 +134,5 @@ pub(super) fn to_origin_form(request: &mut Request<Body>, member: &Member) {
 }
 
 /// The head of an answer, and what a connection may buffer of a body.
-pub const HEAD_BYTES: usize = 16 * 1024;
-pub const HEADERS: usize = 64;
+pub(super) const HEAD_BYTES: usize = 16 * 1024;
+pub(super) const HEADERS: usize = 64;

@@ -79,6 +79,59 @@ async fn an_answer_that_is_not_right_in_every_part_is_502_and_nothing_is_passed_
     }
 }
 
+/// An app that answers handshakes with this, `{accept}` and `{agreed}` being what RFC 6455 asks for, and then says no more.
+async fn answering(template: String) -> App {
+    App::scripted(move |seen| {
+        let accept = websocket::accept_of(seen.header("sec-websocket-key").unwrap_or_default());
+        let agreed = format!("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n");
+        Some(vec![Step::say(template.replace("{agreed}", &agreed)), Step::Hang])
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_answer_whose_end_is_in_doubt_is_502_and_nothing_is_passed_on() {
+    let switched = "HTTP/1.1 101 Switching Protocols\r\n{agreed}";
+    let early = |count: usize| "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".repeat(count);
+    let both = "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nstolen\r\n0\r\n\r\n";
+    let cases = [
+        ("a 101 with a length", format!("{switched}Content-Length: 6\r\n\r\nstolen")),
+        ("a 101 with two lengths", format!("{switched}Content-Length: 0\r\nContent-Length: 6\r\n\r\nstolen")),
+        ("a 101 with a coding", format!("{switched}Transfer-Encoding: chunked\r\n\r\n6\r\nstolen\r\n0\r\n\r\n")),
+        ("a 101 of an old HTTP", format!("{}\r\nstolen", switched.replace("HTTP/1.1", "HTTP/1.0"))),
+        ("a refusal with length and coding", format!("HTTP/1.1 403 Forbidden\r\n{both}")),
+        ("a refusal with two lengths", "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nContent-Length: 6\r\n\r\nstolen".into()),
+        ("nine interim answers", format!("{}{switched}\r\n", early(9))),
+        ("two thousand interim answers", early(2000)),
+        ("nine interim answers before a refusal", format!("{}HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", early(9))),
+        ("a large interim answer", format!("HTTP/1.1 103 Early Hints\r\nX: {}\r\n\r\n", "x".repeat(20_000))),
+    ];
+    for (what, template) in cases {
+        let app = answering(template).await;
+        let gate = before(&app, |settings| with_plain_routes(settings).set_upstream("eject_after", 1000)).await;
+        for target in ["/ws", OPEN_WEBSOCKET] {
+            let answer = ask(&gate, target).await.expect_err(what);
+            assert_eq!(answer.refusal(), (502, "upstream_invalid".into()), "{what}");
+            assert!(!answer.text().contains("stolen"), "{what}");
+            answer.is_for_page(PAGE);
+        }
+        gate.is_empty().await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_says_more_than_it_must_is_taken() {
+    let early = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".repeat(8);
+    for (what, head) in [
+        ("a length of 0", "HTTP/1.1 101 Switching Protocols\r\n{agreed}Content-Length: 0\r\n\r\n".to_string()),
+        ("eight interim answers", format!("{early}HTTP/1.1 101 Switching Protocols\r\n{{agreed}}\r\n")),
+    ] {
+        let app = answering(head).await;
+        let gate = before(&app, with_plain_routes).await;
+        assert!(ask(&gate, "/ws").await.is_ok(), "{what}");
+    }
+}
+
 #[tokio::test]
 async fn garbage_and_silence_in_place_of_an_answer_are_told() {
     let cases: [(&str, Vec<Step>, &[u16]); 5] = [

@@ -96,7 +96,7 @@ pub async fn newcomer(
     Ok((Some(identity), Some(mark), asked))
 }
 
-/// A poll or a POST: the session's own token, or another good one of the same subject.
+/// A poll or a POST: the session's own token, or another good one of the same person.
 pub async fn of_session(room: &Room, note: &Note, shown: &Shown, now: SystemTime) -> Result<Option<Identity>, Refused> {
     if !room.asks_who() {
         return Ok(None);
@@ -147,7 +147,7 @@ async fn agree(room: &Room, note: &Note, found: &Token, now: SystemTime) -> Resu
         return Ok(opened_by.clone());
     }
     let identity = room.verifier.verify_or_refetch(&found.text, now).await?;
-    if identity.subject() == opened_by.subject() {
+    if identity.person().is_some() && identity.person() == opened_by.person() {
         Ok(opened_by.clone())
     } else {
         Err(Refused::because(
@@ -157,8 +157,8 @@ async fn agree(room: &Room, note: &Note, found: &Token, now: SystemTime) -> Resu
     }
 }
 
-fn name(identity: &Identity) -> &str {
-    identity.subject().unwrap_or("nobody")
+fn name(identity: &Identity) -> String {
+    identity.person().map_or_else(|| "nobody".into(), |person| person.to_string())
 }
 
 /// The identity of this session is no longer good.

@@ -228,8 +228,8 @@ fn admit_user(
     client: &Client,
     now: Instant,
 ) -> Result<Vec<Permit>, Refused> {
-    if let Some(subject) = identity.and_then(Identity::subject) {
-        room.limiter.admit_user(subject, now)?;
+    if let Some(person) = identity.and_then(Identity::person) {
+        room.limiter.admit_user(person, now)?;
     }
     match asked {
         Asked::Http => Ok(Vec::new()),
@@ -250,8 +250,8 @@ fn admit_return(room: &Room, note: &Note, client: &Client) -> Result<Vec<Permit>
 
 fn hold_session(room: &Room, identity: Option<&Identity>, client: &Client) -> Result<Vec<Permit>, Refused> {
     let mut permits = vec![room.limiter.hold_address_session(client.address)?];
-    if let Some(subject) = identity.and_then(Identity::subject) {
-        permits.push(room.limiter.hold_user_session(subject)?);
+    if let Some(person) = identity.and_then(Identity::person) {
+        permits.push(room.limiter.hold_user_session(person)?);
     }
     Ok(permits)
 }

@@ -15,12 +15,25 @@ pub struct Identity(Arc<SealedIdentity>);
 pub struct SealedIdentity {
     /// None is nobody: `auth.when = "none"`.
     pub subject: Option<String>,
+    /// The token's `iss`, where it had one. Absent from seals of gates that did not keep it: such a session goes on with the
+    /// token that opened it, and with another only when that names no issuer either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
     pub roles: Vec<String>,
     pub tenant: Option<String>,
     /// The token's `exp`, in seconds since 1970, without leeway.
     pub expires: Option<u64>,
     /// Chosen claims by their configured path.
     pub claims: Map<String, Value>,
+}
+
+/// Which person an identity is, told apart from everybody else's: a subject is unique only with the issuer that gave it
+/// (RFC 7519 section 4.1.2) and within its tenant. Sessions are bound to it and users are counted by it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Person<'a> {
+    pub issuer: Option<&'a str>,
+    pub tenant: Option<&'a str>,
+    pub subject: &'a str,
 }
 
 impl Identity {
@@ -53,6 +66,16 @@ impl Identity {
         self.0.subject.is_none()
     }
 
+    /// The `iss` of the token it was taken from.
+    pub fn issuer(&self) -> Option<&str> {
+        self.0.issuer.as_deref()
+    }
+
+    /// Who it is, whole. None is nobody, who is the same as no one.
+    pub fn person(&self) -> Option<Person<'_>> {
+        self.subject().map(|subject| Person { issuer: self.issuer(), tenant: self.tenant(), subject })
+    }
+
     pub fn roles(&self) -> &[String] {
         &self.0.roles
     }
@@ -69,6 +92,19 @@ impl Identity {
     /// A chosen claim by its configured path.
     pub fn claim(&self, path: &str) -> Option<&Value> {
         self.0.claims.get(path)
+    }
+}
+
+/// For people: `ana`, and what tells her from another `ana`.
+impl fmt::Display for Person<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.subject)?;
+        match (self.tenant, self.issuer) {
+            (None, None) => Ok(()),
+            (Some(tenant), None) => write!(out, " (tenant {tenant})"),
+            (None, Some(issuer)) => write!(out, " (issuer {issuer})"),
+            (Some(tenant), Some(issuer)) => write!(out, " (tenant {tenant}, issuer {issuer})"),
+        }
     }
 }
 

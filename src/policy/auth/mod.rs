@@ -15,7 +15,7 @@ mod verifier;
 
 pub use announce::IdentityHeaders;
 pub use claims::{Claims, Header};
-pub use identity::{Identity, SealedIdentity};
+pub use identity::{Identity, Person, SealedIdentity};
 pub use jwks::{Jwks, JwksFailure, JwksStatus};
 pub use keys::KeyRing;
 pub use problem::AuthProblem;

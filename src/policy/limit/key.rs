@@ -1,8 +1,8 @@
 //! Whom a limit counts: an address or a user, made small enough to keep a hundred thousand of them. A user is kept as a
-//! keyed hash, so that a limiter holds no names and nobody can choose subjects that collide.
+//! keyed hash, so that a limiter holds no names and nobody can choose names that collide.
 
 use std::{
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, Hash, RandomState},
     net::IpAddr,
 };
 
@@ -12,7 +12,7 @@ use std::{
 pub enum Key {
     V4(u32),
     V6(u64),
-    Subject(u64),
+    User(u64),
 }
 
 impl Key {
@@ -23,8 +23,9 @@ impl Key {
         }
     }
 
-    /// The same user gives the same key as long as `secret` lives; two users share a key once in 2^64.
-    pub fn subject(subject: &str, secret: &RandomState) -> Self {
-        Self::Subject(secret.hash_one(subject))
+    /// A user by all that tells them from others. The same user gives the same key as long as `secret` lives; two users
+    /// share a key once in 2^64.
+    pub fn user(user: impl Hash, secret: &RandomState) -> Self {
+        Self::User(secret.hash_one(user))
     }
 }

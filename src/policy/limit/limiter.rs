@@ -3,7 +3,7 @@
 //! nobody and forgets no open session. An owner calls `sweep` now and then.
 
 use std::{
-    hash::RandomState,
+    hash::{Hash, RandomState},
     net::IpAddr,
     sync::{
         Arc,
@@ -108,9 +108,9 @@ impl Limiter {
         self.address_rate.admit(Key::address(address), now).map_err(|after| Wait { bound: Bound::AddressRate, after })
     }
 
-    /// One more handshake of this user, from whatever address.
-    pub fn admit_user(&self, subject: &str, now: Instant) -> Result<(), Wait> {
-        self.user_rate.admit(self.user(subject), now).map_err(|after| Wait { bound: Bound::UserRate, after })
+    /// One more handshake of this user, from whatever address. `user` is all that tells them from others.
+    pub fn admit_user(&self, user: impl Hash, now: Instant) -> Result<(), Wait> {
+        self.user_rate.admit(self.key(user), now).map_err(|after| Wait { bound: Bound::UserRate, after })
     }
 
     /// One more session of this address, for as long as the permit lives.
@@ -120,8 +120,8 @@ impl Limiter {
     }
 
     /// One more session of this user, for as long as the permit lives.
-    pub fn hold_user_session(&self, subject: &str) -> Result<Permit, Full> {
-        self.hold(&self.tally.user_sessions, self.user(subject), self.user_sessions, Bound::UserSessions)
+    pub fn hold_user_session(&self, user: impl Hash) -> Result<Permit, Full> {
+        self.hold(&self.tally.user_sessions, self.key(user), self.user_sessions, Bound::UserSessions)
     }
 
     /// One more handshake on its way, until the permit is dropped when the handshake is answered.
@@ -157,8 +157,8 @@ impl Limiter {
     }
 
     /// Sessions of this user now.
-    pub fn user_sessions(&self, subject: &str) -> usize {
-        self.tally.user_sessions.count(self.user(subject))
+    pub fn user_sessions(&self, user: impl Hash) -> usize {
+        self.tally.user_sessions.count(self.key(user))
     }
 
     /// Sessions of this address (or its /64) now.
@@ -180,8 +180,8 @@ impl Limiter {
         held.map(|(counted, _)| Permit(Hold::Session(counted))).map_err(|_| Full { bound })
     }
 
-    fn user(&self, subject: &str) -> Key {
-        Key::subject(subject, &self.tally.secret)
+    fn key(&self, user: impl Hash) -> Key {
+        Key::user(user, &self.tally.secret)
     }
 
     fn is_exempt(&self, address: IpAddr) -> bool {

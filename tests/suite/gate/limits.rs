@@ -1,8 +1,11 @@
 //! How much one address and one user may have.
 
+use serde_json::json;
+
 use crate::support::{
     App, Gate, Issuer, OPEN, OPEN_WEBSOCKET, PAGE, Session, Settings, eventually,
     h2::Multiplex,
+    issuer::now,
     sample::{before, joined, pair_with, secure_pair, with_plain_routes},
     within,
 };
@@ -124,6 +127,20 @@ async fn a_user_has_so_many_sessions_at_once_whatever_they_travel_on() {
         (gate.client().get(OPEN).token(&token).send().await.status == 200).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn users_of_the_same_name_of_two_tenants_or_issuers_do_not_share_limits() {
+    let (_app, gate) = pair_with(|settings| {
+        settings.set("auth.tenant", "org").set("limit.handshakes_per_user", "1/1h").set("limit.sessions_per_user", 1)
+    })
+    .await;
+    let open = async |issuer: &str, tenant: &str| {
+        let token = Issuer::default().claims(&json!({ "sub": "ana", "iss": issuer, "org": tenant, "exp": now() + 600 }));
+        gate.client().get(OPEN).token(&token).send().await.status
+    };
+    assert_eq!([open("one", "acme").await, open("one", "globex").await, open("two", "acme").await], [200, 200, 200]);
+    assert_eq!([open("one", "acme").await, open("one", "globex").await, open("two", "acme").await], [429, 429, 429]);
 }
 
 #[tokio::test]

@@ -41,6 +41,34 @@ async fn a_stolen_id_with_the_thiefs_own_token_reads_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn the_same_subject_of_another_issuer_or_tenant_is_somebody_else() {
+    let (app, gate) = pair_with(|settings| {
+        settings.set("auth.issuer", ["https://one.example.com", "https://two.example.com"]).set("auth.tenant", "org")
+    })
+    .await;
+    let token = |issuer: &str, tenant: &str, expires: i64| {
+        Issuer::default().claims(&json!({
+            "sub": "ana", "iss": format!("https://{issuer}.example.com"), "org": tenant, "exp": now() + expires
+        }))
+    };
+    let session = Session::open(&gate.client(), &token("one", "acme", 600)).await;
+    app.push("42[\"secret\"]");
+
+    for stranger in [token("two", "acme", 600), token("one", "globex", 600)] {
+        let stranger = session.with_token(Some(&stranger));
+        for ask in [stranger.poll(), stranger.post("42[\"forged\"]"), stranger.upgrade()] {
+            let answer = ask.send().await;
+            assert_eq!(answer.refusal(), (403, "session_subject".into()));
+            assert!(!answer.text().contains("secret"));
+        }
+    }
+    assert_eq!(app.requests().len(), 1, "the app heard of none of it");
+
+    let renewed = session.with_token(Some(&token("one", "acme", 900)));
+    assert_eq!(renewed.poll().send().await.text(), "42[\"secret\"]", "another token of the same person is as good");
+}
+
+#[tokio::test]
 async fn a_bad_token_does_not_pass_for_the_sessions() {
     let (app, gate) = pair().await;
     let issuer = Issuer::default();

@@ -15,6 +15,7 @@ use super::issuer::{NOW, SECRET, now};
 fn ana() -> SealedIdentity {
     SealedIdentity {
         subject: Some("ana".into()),
+        issuer: Some("https://id.example.com".into()),
         roles: vec!["admin".into(), "Team Lead".into(), "a,b".into()],
         tenant: Some("acme".into()),
         expires: Some(NOW + 600),

@@ -9,7 +9,7 @@ use sockgate::{
         Period, Secret,
         auth::{Algorithm, Auth, Key, When},
     },
-    policy::auth::{TokenRefusal, Verifier},
+    policy::auth::{Identity, TokenRefusal, Verifier},
 };
 
 use super::issuer::{
@@ -317,6 +317,35 @@ fn an_identity_keeps_only_the_claims_somebody_needs() {
     assert_eq!(identity.claim("user.shard"), Some(&json!(4)));
     assert_eq!(identity.as_sealed().claims.len(), 2);
     assert!(!format!("{identity:?}").contains("example.com"), "claims do not print");
+}
+
+#[test]
+fn a_person_is_issuer_tenant_and_subject() {
+    let auth = Auth { tenant: "org".into(), ..with_secret() };
+    let person = |issuer: &str, tenant: &str| {
+        let mut claims = good_but("iss", json!(issuer));
+        claims["org"] = json!(tenant);
+        verifier(&auth).verify(&Signer::secret(SECRET).token(&claims), now()).expect("an honest token")
+    };
+    let ana = person("one", "acme");
+    assert_eq!(ana.person().map(|person| person.to_string()).as_deref(), Some("ana (tenant acme, issuer one)"));
+    assert_eq!(ana.person(), person("one", "acme").person());
+    for other in [person("two", "acme"), person("one", "globex")] {
+        assert_ne!(ana.person(), other.person());
+    }
+    for odd in [json!(1), json!(["one"]), json!(null), json!("x".repeat(600))] {
+        let verdict = judge(&with_secret(), &Signer::secret(SECRET).token(&good_but("iss", odd)));
+        assert_eq!(verdict, Err(TokenRefusal::Issuer), "also where any issuer will do");
+    }
+}
+
+#[test]
+fn a_seal_from_before_issuers_were_kept_still_opens() {
+    let old = r#"{"subject":"ana","roles":["admin"],"tenant":null,"expires":null,"claims":{}}"#;
+    let ana = Identity::sealed(serde_json::from_str(old).expect("the form of older gates"));
+    let with_issuer = verifier(&with_secret()).verify(&Signer::secret(SECRET).token(&good_but("iss", json!("one"))), now());
+    assert_eq!(ana.person().map(|person| person.subject), Some("ana"));
+    assert_ne!(ana.person(), with_issuer.expect("an honest token").person(), "what the seal does not say is not guessed");
 }
 
 #[test]

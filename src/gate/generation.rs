@@ -118,7 +118,7 @@ impl Generation {
         };
         let general = match before {
             Some(before) => Limiter::renew(&before.lobby.limiter, &config.limit, now),
-            None => Arc::new(Limiter::new(&config.limit, now)),
+            None => Arc::new(Limiter::new(&config.limit, &lasting.metrics.limiter_overflow, now)),
         };
         let builder = Builder { config: &config, lasting, before, sealer, general, verifiers: RefCell::default(), now };
         let lobby_rules = Route {
@@ -469,7 +469,7 @@ impl Builder<'_> {
             self.before.and_then(|before| before.rooms.iter().find(|room| room.venue.tag == tag(route) && room.has_own_limiter));
         match own {
             Some(room) => Limiter::renew(&room.limiter, &route.limit, self.now),
-            None => Arc::new(Limiter::new(&route.limit, self.now)),
+            None => Arc::new(Limiter::new(&route.limit, &self.lasting.metrics.limiter_overflow, self.now)),
         }
     }
 }

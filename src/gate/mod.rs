@@ -127,8 +127,6 @@ impl Gate {
         self.metrics.sessions.get_or_create_owned(&[("transport", "websocket")]).set(sessions.websocket as i64);
         let generation = self.generation();
         self.metrics.limiter_keys.set(generation.limiter_keys() as i64);
-        let overflowed: u64 = generation.limiters().iter().map(|limiter| limiter.overflowed()).sum();
-        self.metrics.limiter_overflow.inc_by(overflowed.saturating_sub(self.metrics.limiter_overflow.get()));
         if let Some(end) = generation.certificates.as_ref().and_then(|store| store.expires()) {
             self.metrics.certificate_expiry.set(end.unix_timestamp());
         }

@@ -7,12 +7,13 @@ use std::{
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use ipnet::IpNet;
+use prometheus_client::metrics::counter::Counter;
 
 use super::{
     count::{Counted, Counts, Judge, Room},
@@ -63,9 +64,11 @@ pub struct Full {
 pub struct Permit(#[expect(dead_code, reason = "held for its Drop")] Hold);
 
 impl Limiter {
-    pub fn new(limit: &config::limit::Limit, now: Instant) -> Self {
-        let tally = Arc::new(Tally::default());
-        let rate = |rate| Arc::new(Local::new(rate, limit.keys, Arc::clone(&tally.overflowed), now));
+    /// Judgements of a shared bucket or count are added to `overflowed`, which outlives every limiter: a reload that drops
+    /// one takes nothing back.
+    pub fn new(limit: &config::limit::Limit, overflowed: &Counter, now: Instant) -> Self {
+        let tally = Arc::new(Tally { overflowed: overflowed.clone(), ..Tally::default() });
+        let rate = |rate| Arc::new(Local::new(rate, limit.keys, tally.overflowed.clone(), now));
         let (address_rate, user_rate) = (rate(limit.handshakes_per_address), rate(limit.handshakes_per_user));
         Self::with(limit, address_rate, user_rate, tally)
     }
@@ -79,7 +82,7 @@ impl Limiter {
                 old.set_keys(limit.keys);
                 return Arc::clone(old);
             }
-            Arc::new(Local::new(rate, limit.keys, Arc::clone(&tally.overflowed), now))
+            Arc::new(Local::new(rate, limit.keys, tally.overflowed.clone(), now))
         };
         let address_rate = rate(&old.address_rate, limit.handshakes_per_address);
         let user_rate = rate(&old.user_rate, limit.handshakes_per_user);
@@ -151,11 +154,6 @@ impl Limiter {
         self.address_rate.keys() + self.user_rate.keys() + tally.address_sessions.keys() + tally.user_sessions.keys()
     }
 
-    /// How often a shared bucket or count judged because a table was full, since the start.
-    pub fn overflowed(&self) -> u64 {
-        self.tally.overflowed.load(Ordering::Relaxed)
-    }
-
     /// Sessions of this user now.
     pub fn user_sessions(&self, user: impl Hash) -> usize {
         self.tally.user_sessions.count(self.key(user))
@@ -175,7 +173,7 @@ impl Limiter {
         let held = counts.hold(key, Room { most, keys: self.keys });
         let (Ok((_, judge)) | Err(judge)) = &held;
         if *judge == Judge::Shared {
-            self.tally.overflowed.fetch_add(1, Ordering::Relaxed);
+            self.tally.overflowed.inc();
         }
         held.map(|(counted, _)| Permit(Hold::Session(counted))).map_err(|_| Full { bound })
     }
@@ -215,7 +213,7 @@ struct Tally {
     address_sessions: Arc<Counts>,
     user_sessions: Arc<Counts>,
     in_flight: Arc<AtomicUsize>,
-    overflowed: Arc<AtomicU64>,
+    overflowed: Counter,
     /// Renewed limiters must know their users again.
     secret: RandomState,
 }

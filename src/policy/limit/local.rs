@@ -22,6 +22,8 @@ use governor::{
     },
 };
 
+use prometheus_client::metrics::counter::Counter;
+
 use super::key::Key;
 use crate::config::units::Rate;
 
@@ -35,7 +37,7 @@ pub struct Local {
 
 impl Local {
     /// `keys` buckets at most; `overflowed` counts the judgements that the shared bucket made.
-    pub fn new(rate: Rate, keys: usize, overflowed: Arc<AtomicU64>, now: Instant) -> Self {
+    pub fn new(rate: Rate, keys: usize, overflowed: Counter, now: Instant) -> Self {
         let keys = Arc::new(AtomicUsize::new(keys));
         let buckets = quota(rate).map(|quota| {
             let store = Buckets {
@@ -113,7 +115,7 @@ struct Buckets {
     own: DashMapStateStore<Key>,
     shared: InMemoryState,
     keys: Arc<AtomicUsize>,
-    overflowed: Arc<AtomicU64>,
+    overflowed: Counter,
 }
 
 impl StateStore for Buckets {
@@ -128,7 +130,7 @@ impl StateStore for Buckets {
             return bucket.measure_and_replace(&NotKeyed::NonKey, judge);
         }
         if self.own.len() >= self.keys.load(Ordering::Relaxed) {
-            self.overflowed.fetch_add(1, Ordering::Relaxed);
+            self.overflowed.inc();
             return self.shared.measure_and_replace(&NotKeyed::NonKey, judge);
         }
         self.own.entry(*key).or_default().measure_and_replace(&NotKeyed::NonKey, judge)

@@ -97,6 +97,27 @@ async fn a_reload_forgives_nobody() {
 }
 
 #[tokio::test]
+async fn what_overflowed_before_a_limiter_was_dropped_stays_counted() {
+    let app = App::start().await;
+    let settings = || Settings::before(&[&app]);
+    let narrow = || settings().set_route("limit.handshakes_per_user", "100/1h").set_route("limit.keys", 1);
+    let gate = Gate::start(narrow()).await;
+    let open = async |user: &str| gate.client().get(OPEN).token(&Issuer::default().token(user)).send().await.status;
+    for user in ["ana", "bob", "eve"] {
+        assert_eq!(open(user).await, 200);
+    }
+    let series = "sockgate_limiter_overflow_total";
+    assert_eq!(gate.metric(series).await, 2.0);
+    gate.reload(&settings()).await;
+    assert_eq!(gate.metric(series).await, 2.0, "the route has the general limiter now");
+    gate.reload(&narrow()).await;
+    for user in ["ana", "bob"] {
+        assert_eq!(open(user).await, 200);
+    }
+    assert_eq!(gate.metric(series).await, 3.0, "and it goes on from there");
+}
+
+#[tokio::test]
 async fn a_new_secret_counts_for_what_is_new() {
     let (app, gate) = pair().await;
     let old = Issuer::default();

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use prometheus_client::metrics::counter::Counter;
 use proptest::prelude::*;
 use sockgate::{
     config::{Rate, limit::Limit},
@@ -24,6 +25,11 @@ fn rate(text: &str) -> Rate {
 /// A limit that says yes to everything, to be narrowed by each test.
 fn open() -> Limit {
     Limit { handshakes_per_address: Rate::Off, handshakes_per_user: Rate::Off, handshakes_in_flight: 0, ..Limit::default() }
+}
+
+/// One whose overflow nobody looks at.
+fn limiter(limit: &Limit, now: Instant) -> Limiter {
+    Limiter::new(limit, &Counter::default(), now)
 }
 
 fn seconds(count: u64) -> Duration {
@@ -48,7 +54,7 @@ fn addresses_share_a_key_exactly_when_they_are_one_customer() {
 #[test]
 fn burst_is_admitted_then_refused_with_the_time_to_wait() {
     let now = Instant::now();
-    let limiter = Limiter::new(&Limit { handshakes_per_address: rate("2/1s burst 3"), ..open() }, now);
+    let limiter = limiter(&Limit { handshakes_per_address: rate("2/1s burst 3"), ..open() }, now);
     let client = address("192.0.2.1");
     for _ in 0..3 {
         assert_eq!(limiter.admit_address(client, now), Ok(()));
@@ -73,7 +79,7 @@ fn retry_after_is_whole_seconds_and_never_too_short() {
 #[test]
 fn user_rate_counts_across_addresses_and_names_its_limit() {
     let now = Instant::now();
-    let limiter = Limiter::new(&Limit { handshakes_per_user: rate("1/1m"), ..open() }, now);
+    let limiter = limiter(&Limit { handshakes_per_user: rate("1/1m"), ..open() }, now);
     assert_eq!(limiter.admit_user("ana", now), Ok(()));
     assert_eq!(limiter.admit_user("ana", now), Err(Wait { bound: Bound::UserRate, after: seconds(60) }));
     assert_eq!(limiter.admit_user("ben", now), Ok(()));
@@ -82,7 +88,7 @@ fn user_rate_counts_across_addresses_and_names_its_limit() {
 #[test]
 fn ipv6_neighbours_of_one_slash_64_share_a_bucket() {
     let now = Instant::now();
-    let limiter = Limiter::new(&Limit { handshakes_per_address: rate("5/1m"), ..open() }, now);
+    let limiter = limiter(&Limit { handshakes_per_address: rate("5/1m"), ..open() }, now);
     let admitted = (0..1_000u128)
         .map(|host| IpAddr::V6(Ipv6Addr::from_bits(0xfd00 << 112 | host)))
         .filter(|address| limiter.admit_address(*address, now).is_ok())
@@ -100,7 +106,7 @@ fn rate_off_and_exempt_networks_are_never_refused() {
         exempt: vec!["10.0.0.0/8".parse().expect("a network"), "fd00::/8".parse().expect("a network")],
         ..open()
     };
-    let limiter = Limiter::new(&limit, now);
+    let limiter = limiter(&limit, now);
     let mut held = Vec::new();
     for client in ["10.1.2.3", "::ffff:10.1.2.3", "fd00::1"] {
         for _ in 0..10 {
@@ -117,7 +123,8 @@ fn rate_off_and_exempt_networks_are_never_refused() {
 #[test]
 fn newcomers_beyond_the_cap_share_one_bucket_and_known_addresses_keep_theirs() {
     let now = Instant::now();
-    let limiter = Limiter::new(&Limit { handshakes_per_address: rate("2/1m"), keys: 10, ..open() }, now);
+    let overflowed = Counter::default();
+    let limiter = Limiter::new(&Limit { handshakes_per_address: rate("2/1m"), keys: 10, ..open() }, &overflowed, now);
     for last in 0..10 {
         assert_eq!(limiter.admit_address(IpAddr::from([192, 0, 2, last]), now), Ok(()));
     }
@@ -125,14 +132,15 @@ fn newcomers_beyond_the_cap_share_one_bucket_and_known_addresses_keep_theirs() {
     let admitted = newcomers.filter(|address| limiter.admit_address(*address, now).is_ok()).count();
     assert_eq!(admitted, 2, "all newcomers together have what one address has");
     assert_eq!(limiter.keys(), 10, "memory is bounded");
-    assert_eq!(limiter.overflowed(), 1_000);
+    assert_eq!(overflowed.get(), 1_000);
     assert_eq!(limiter.admit_address(IpAddr::from([192, 0, 2, 3]), now), Ok(()), "a known address is not touched by it");
 }
 
 #[test]
 fn sweep_forgets_full_buckets_and_keeps_empty_ones() {
     let now = Instant::now();
-    let limiter = Limiter::new(&Limit { handshakes_per_address: rate("1/10s"), keys: 2, ..open() }, now);
+    let overflowed = Counter::default();
+    let limiter = Limiter::new(&Limit { handshakes_per_address: rate("1/10s"), keys: 2, ..open() }, &overflowed, now);
     let (early, late, newcomer) = (address("192.0.2.1"), address("192.0.2.2"), address("192.0.2.3"));
     assert_eq!(limiter.admit_address(early, now), Ok(()));
     assert_eq!(limiter.admit_address(late, now + seconds(15)), Ok(()));
@@ -140,13 +148,13 @@ fn sweep_forgets_full_buckets_and_keeps_empty_ones() {
     assert_eq!(limiter.keys(), 1);
     assert!(limiter.admit_address(late, now + seconds(21)).is_err(), "a sweep forgives nobody");
     assert_eq!(limiter.admit_address(newcomer, now + seconds(21)), Ok(()));
-    assert_eq!(limiter.overflowed(), 0, "and makes room");
+    assert_eq!(overflowed.get(), 0, "and makes room");
 }
 
 #[test]
 fn time_that_runs_backwards_refills_nothing_and_breaks_nothing() {
     let now = Instant::now();
-    let limiter = Limiter::new(&Limit { handshakes_per_address: rate("1/10s"), ..open() }, now + seconds(100));
+    let limiter = limiter(&Limit { handshakes_per_address: rate("1/10s"), ..open() }, now + seconds(100));
     let client = address("192.0.2.1");
     assert_eq!(limiter.admit_address(client, now), Ok(()));
     assert!(limiter.admit_address(client, now + seconds(50)).is_err());
@@ -156,7 +164,7 @@ fn time_that_runs_backwards_refills_nothing_and_breaks_nothing() {
 fn extreme_rates_neither_panic_nor_let_everything_through() {
     let now = Instant::now();
     for text in ["1/36500d", "1/36500d burst 4294967295", "4294967295/1ms", "4294967295/36500d burst 4294967295", "1/1ms"] {
-        let limiter = Limiter::new(&Limit { handshakes_per_address: rate(text), ..open() }, now);
+        let limiter = limiter(&Limit { handshakes_per_address: rate(text), ..open() }, now);
         let client = address("192.0.2.1");
         assert_eq!(limiter.admit_address(client, now), Ok(()), "{text}");
         for step in 0..100 {
@@ -168,7 +176,7 @@ fn extreme_rates_neither_panic_nor_let_everything_through() {
 
 #[test]
 fn sessions_count_until_their_permit_is_dropped() {
-    let limiter = Limiter::new(&Limit { sessions_per_address: 2, sessions_per_user: 1, ..open() }, Instant::now());
+    let limiter = limiter(&Limit { sessions_per_address: 2, sessions_per_user: 1, ..open() }, Instant::now());
     let client = address("192.0.2.1");
     let first = limiter.hold_address_session(client).expect("room for two");
     let second = limiter.hold_address_session(client).expect("room for two");
@@ -184,7 +192,7 @@ fn sessions_count_until_their_permit_is_dropped() {
 
 #[test]
 fn handshakes_in_flight_are_bounded_in_total() {
-    let limiter = Limiter::new(&Limit { handshakes_in_flight: 3, ..open() }, Instant::now());
+    let limiter = limiter(&Limit { handshakes_in_flight: 3, ..open() }, Instant::now());
     let held: Vec<Permit> = (0..3).map(|_| limiter.hold_handshake().expect("room for three")).collect();
     for _ in 0..5 {
         assert_eq!(limiter.hold_handshake().err(), Some(Full { bound: Bound::HandshakesInFlight }));
@@ -197,7 +205,7 @@ fn handshakes_in_flight_are_bounded_in_total() {
 #[test]
 fn permits_may_end_on_another_thread() {
     fn is_carried<T: Send + 'static>(_: &T) {}
-    let limiter = Arc::new(Limiter::new(&Limit { sessions_per_user: 1, ..open() }, Instant::now()));
+    let limiter = Arc::new(limiter(&Limit { sessions_per_user: 1, ..open() }, Instant::now()));
     let permit = limiter.hold_user_session("ana").expect("room for one");
     is_carried(&permit);
     std::thread::spawn(move || drop(permit)).join().expect("dropping does not panic");
@@ -206,14 +214,15 @@ fn permits_may_end_on_another_thread() {
 
 #[test]
 fn session_tables_are_capped_and_newcomers_counted_together() {
-    let limiter = Limiter::new(&Limit { sessions_per_address: 2, keys: 3, ..open() }, Instant::now());
+    let overflowed = Counter::default();
+    let limiter = Limiter::new(&Limit { sessions_per_address: 2, keys: 3, ..open() }, &overflowed, Instant::now());
     let hold = |number: u32| limiter.hold_address_session(IpAddr::from(number.to_be_bytes()));
     let mut held: Vec<Permit> = (0..3).map(|number| hold(number).expect("a table of three")).collect();
     held.push(hold(10).expect("the shared count has room for two"));
     held.push(hold(11).expect("the shared count has room for two"));
     assert!(hold(12).is_err(), "and no more");
     held.push(hold(0).expect("a known address keeps its own count"));
-    assert_eq!((limiter.keys(), limiter.overflowed()), (3, 3));
+    assert_eq!((limiter.keys(), overflowed.get()), (3, 3));
     drop(held);
     assert_eq!(limiter.keys(), 0);
     assert!(hold(12).is_ok(), "what was counted together is given back together");
@@ -222,7 +231,7 @@ fn session_tables_are_capped_and_newcomers_counted_together() {
 #[test]
 fn sessions_without_a_limit_never_fill_the_shared_count() {
     let limit = Limit { sessions_per_address: 1, keys: 0, exempt: vec!["10.0.0.0/8".parse().expect("a network")], ..open() };
-    let limiter = Limiter::new(&limit, Instant::now());
+    let limiter = limiter(&limit, Instant::now());
     let _exempt: Vec<Permit> = (0..10).map(|_| limiter.hold_address_session(address("10.0.0.1")).expect("no limit")).collect();
     assert!(limiter.hold_address_session(address("192.0.2.1")).is_ok());
 }
@@ -231,7 +240,7 @@ fn sessions_without_a_limit_never_fill_the_shared_count() {
 fn reload_with_the_same_rate_forgives_nobody() {
     let now = Instant::now();
     let limit = Limit { handshakes_per_address: rate("1/1m"), handshakes_per_user: rate("1/1m"), ..open() };
-    let old = Arc::new(Limiter::new(&limit, now));
+    let old = Arc::new(limiter(&limit, now));
     let client = address("192.0.2.1");
     assert_eq!((old.admit_address(client, now), old.admit_user("ana", now)), (Ok(()), Ok(())));
     let changed = Limit { handshakes_per_address: rate("2/1m"), sessions_per_user: 7, ..limit };
@@ -244,17 +253,18 @@ fn reload_with_the_same_rate_forgives_nobody() {
 fn reload_takes_a_smaller_cap_for_buckets_that_stay() {
     let now = Instant::now();
     let limit = Limit { handshakes_per_address: rate("1/1m"), keys: 100, ..open() };
-    let old = Arc::new(Limiter::new(&limit, now));
+    let overflowed = Counter::default();
+    let old = Arc::new(Limiter::new(&limit, &overflowed, now));
     assert_eq!(old.admit_address(address("192.0.2.1"), now), Ok(()));
     let new = Limiter::renew(&old, &Limit { keys: 1, ..limit }, now);
     assert_eq!(new.admit_address(address("192.0.2.2"), now), Ok(()));
-    assert_eq!((new.keys(), new.overflowed()), (1, 1));
+    assert_eq!((new.keys(), overflowed.get()), (1, 1));
 }
 
 #[test]
 fn open_sessions_stay_counted_through_reloads() {
     let now = Instant::now();
-    let old = Arc::new(Limiter::new(&open(), now));
+    let old = Arc::new(limiter(&open(), now));
     let client = address("192.0.2.1");
     let held: Vec<Permit> = (0..3)
         .flat_map(|_| [old.hold_user_session("ana"), old.hold_address_session(client), old.hold_handshake()])
@@ -275,7 +285,7 @@ proptest! {
     /// Whatever order sessions begin and end in, the counts are those of a plain list, and nothing is left at the end.
     #[test]
     fn session_counts_agree_with_a_list(steps in proptest::collection::vec((0u8..6, any::<bool>()), 0..200)) {
-        let limiter = Limiter::new(&Limit { sessions_per_user: 3, keys: 100, ..open() }, Instant::now());
+        let limiter = limiter(&Limit { sessions_per_user: 3, keys: 100, ..open() }, Instant::now());
         let mut model: HashMap<u8, Vec<Permit>> = HashMap::new();
         for (user, begins) in steps {
             let held = model.entry(user).or_default();
@@ -297,7 +307,7 @@ proptest! {
     #[test]
     fn rate_is_never_exceeded(pauses in proptest::collection::vec(0u64..2_000, 1..100)) {
         let begin = Instant::now();
-        let limiter = Limiter::new(&Limit { handshakes_per_address: rate("4/1s burst 5"), ..open() }, begin);
+        let limiter = limiter(&Limit { handshakes_per_address: rate("4/1s burst 5"), ..open() }, begin);
         let (mut now, mut admitted) = (begin, 0u64);
         for pause in pauses {
             now += Duration::from_millis(pause);

@@ -120,7 +120,16 @@ impl Generation {
             Some(before) => Limiter::renew(&before.lobby.limiter, &config.limit, now),
             None => Arc::new(Limiter::new(&config.limit, &lasting.metrics.limiter_overflow, now)),
         };
-        let builder = Builder { config: &config, lasting, before, sealer, general, verifiers: RefCell::default(), now };
+        let builder = Builder {
+            config: &config,
+            lasting,
+            before,
+            sealer,
+            general,
+            verifiers: RefCell::default(),
+            moved: RefCell::default(),
+            now,
+        };
         let lobby_rules = Route {
             kind: Kind::Http,
             origin: config.origin.clone(),
@@ -355,6 +364,8 @@ struct Builder<'a> {
     general: Arc<Limiter>,
     /// Those made so far, and what for.
     verifiers: RefCell<Vec<Made>>,
+    /// Rooms of before, by tag, whose limiters moved routes have taken.
+    moved: RefCell<Vec<u64>>,
     now: Instant,
 }
 
@@ -382,7 +393,7 @@ impl Builder<'_> {
             })
             .ok();
         let verifier = self
-            .verifier(index, route, upstream)
+            .verifier(route, upstream)
             .map_err(|problems| problems.iter().for_each(|problem| note(&problem.key, &problem.what, &problem.instead)))
             .ok();
         let identity = IdentityHeaders::new(&route.auth)
@@ -440,7 +451,7 @@ impl Builder<'_> {
     }
 
     /// The judge of the route's tokens: one for all routes that say the same, so that an issuer is asked once.
-    fn verifier(&self, index: usize, route: &Route, upstream: &Upstream) -> Result<Arc<Verifier>, Vec<AuthProblem>> {
+    fn verifier(&self, route: &Route, upstream: &Upstream) -> Result<Arc<Verifier>, Vec<AuthProblem>> {
         let kept: Vec<String> = match hash(upstream) {
             Hash::Claim(path) => vec![path],
             Hash::Nothing | Hash::Subject | Hash::Address | Hash::Header(_) => Vec::new(),
@@ -451,9 +462,8 @@ impl Builder<'_> {
         }
         let trust = trust_of(&route.auth)?;
         let verifier = Arc::new(Verifier::new(&route.auth, &kept, trust)?);
-        let before =
-            self.before.and_then(|before| before.rooms.iter().find(|room| index != LOBBY && room.venue.tag == tag(route)));
-        if let Some(before) = before {
+        // An issuer's keys are its keys wherever they were used before.
+        for before in self.before.iter().flat_map(|before| &before.rooms) {
             verifier.inherit(&before.verifier);
         }
         made.push(Made { auth: route.auth.clone(), kept, verifier: verifier.clone() });
@@ -465,12 +475,30 @@ impl Builder<'_> {
         if index == LOBBY || same(&route.limit, &self.config.limit) {
             return self.general.clone();
         }
-        let own =
-            self.before.and_then(|before| before.rooms.iter().find(|room| room.venue.tag == tag(route) && room.has_own_limiter));
-        match own {
+        match self.own_before(route) {
             Some(room) => Limiter::renew(&room.limiter, &route.limit, self.now),
             None => Arc::new(Limiter::new(&route.limit, &self.lasting.metrics.limiter_overflow, self.now)),
         }
+    }
+}
+
+impl<'a> Builder<'a> {
+    /// The room whose own limiter a route goes on with: its own room, else, when the route was moved, one of the same numbers
+    /// that no route of now is. Each is taken once, for two routes that count apart must not count together.
+    fn own_before(&self, route: &Route) -> Option<&'a Room> {
+        let before = self.before?;
+        let own = || before.rooms.iter().filter(|room| room.has_own_limiter);
+        if let Some(room) = own().find(|room| room.venue.tag == tag(route)) {
+            return Some(room);
+        }
+        let tags: Vec<u64> = self.config.route.iter().map(tag).collect();
+        let limit = |room: &Room| before.config.route.get(room.venue.index).map(|route| &route.limit);
+        let mut moved = self.moved.borrow_mut();
+        let room = own()
+            .filter(|room| !tags.contains(&room.venue.tag) && !moved.contains(&room.venue.tag))
+            .find(|room| limit(room).is_some_and(|limit| same(limit, &route.limit)))?;
+        moved.push(room.venue.tag);
+        Some(room)
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use http::Uri;
 use serde_json::Value;
 use tokio::{
@@ -75,7 +76,7 @@ enum Source {
 }
 
 /// When what happened. Monotonic time: a clock that is set does not age the keys.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     is_fetching: bool,
     fetches: u64,
@@ -83,6 +84,8 @@ struct State {
     good: Option<Instant>,
     failures: u32,
     failure: Option<JwksFailure>,
+    /// What the keys in use were read from: a version of the configuration with other algorithms reads it anew.
+    document: Bytes,
 }
 
 impl Jwks {
@@ -123,15 +126,25 @@ impl Jwks {
         })
     }
 
-    /// Takes over the keys of the version of the configuration before, if they come from the same place and are used in the
-    /// same way: a reload must not make the gate forget them.
+    /// Takes over the keys of the version of the configuration before, if they come from the same place and are newer than
+    /// those that are here: a reload must not make the gate forget them. With other algorithms they are read anew.
     pub fn inherit(&self, before: &Self) {
-        if self.source != before.source || self.algorithms != before.algorithms {
+        let old = before.with_state(|state| state.clone());
+        let own = self.with_state(|state| (state.good, state.begun));
+        if self.source != before.source || (old.good, old.begun) <= own {
             return;
         }
-        let (good, begun, fetches) = before.with_state(|state| (state.good, state.begun, state.fetches));
-        self.ring.store(before.ring.load_full());
-        self.with_state(|state| (state.good, state.begun, state.fetches) = (good, begun, fetches));
+        let ring = before.ring.load_full();
+        let ring = match self.algorithms == before.algorithms || ring.is_empty() {
+            true => Some(ring),
+            false => KeyRing::published(&old.document, &self.algorithms).map(Arc::new),
+        };
+        // Nothing of it can be used in the new way: as if nothing had been fetched.
+        let Some(ring) = ring else { return };
+        self.ring.store(ring);
+        // A fetch under way ends with the version it belongs to; it is due again as if it had not begun.
+        let begun = if old.is_fetching { old.good } else { old.begun };
+        self.with_state(|state| *state = State { is_fetching: false, begun, ..old });
     }
 
     /// Fetches now and then until `stop`. To be run once; all fetching happens in here.
@@ -155,11 +168,18 @@ impl Jwks {
             state.fetches += 1;
             state.begun = Some(Instant::now());
         });
-        let outcome = self.source.ring(&self.fetcher, &self.algorithms).await.map(|ring| self.ring.store(Arc::new(ring)));
-        self.with_state(|state| state.note(&outcome, Instant::now()));
+        let outcome = self.source.document(&self.fetcher).await.and_then(|document| {
+            let ring = KeyRing::published(&document, &self.algorithms).ok_or(JwksFailure::NoKeys)?;
+            self.ring.store(Arc::new(ring));
+            Ok(document)
+        });
+        self.with_state(|state| {
+            state.note(&outcome, Instant::now());
+            // Under the lock: who asks and finds no fetch under way must be able to see that one has just ended.
+            self.ended.send_modify(|count| *count = count.wrapping_add(1));
+        });
         self.forget_old();
-        self.ended.send_modify(|count| *count = count.wrapping_add(1));
-        outcome
+        outcome.map(drop)
     }
 
     /// How many fetches have ended. To be read before a token is judged, for `newer`.
@@ -172,8 +192,14 @@ impl Jwks {
     pub(super) async fn newer(&self, edition: u64) -> bool {
         let mut ended = self.ended.subscribe();
         // It may have ended since the caller looked, and then no other fetch may begin for a while.
-        let has_ended = *ended.borrow_and_update() != edition;
-        has_ended || (self.ask(Instant::now()) && matches!(timeout(PATIENCE, ended.changed()).await, Ok(Ok(()))))
+        if *ended.borrow_and_update() != edition {
+            return true;
+        }
+        if !self.ask(Instant::now()) {
+            // Or it has ended just now, between the two looks.
+            return ended.has_changed().unwrap_or(false);
+        }
+        matches!(timeout(PATIENCE, ended.changed()).await, Ok(Ok(())))
     }
 
     pub fn status(&self) -> JwksStatus {
@@ -268,10 +294,12 @@ impl Jwks {
 }
 
 impl State {
-    fn note(&mut self, outcome: &Result<(), JwksFailure>, now: Instant) {
+    fn note(&mut self, outcome: &Result<Bytes, JwksFailure>, now: Instant) {
         self.is_fetching = false;
         match outcome {
-            Ok(()) => (self.good, self.failures, self.failure) = (Some(now), 0, None),
+            Ok(document) => {
+                (self.good, self.failures, self.failure, self.document) = (Some(now), 0, None, document.clone());
+            }
             Err(failure) => {
                 self.failures = self.failures.saturating_add(1);
                 self.failure = Some(failure.clone());
@@ -318,15 +346,14 @@ impl Source {
         }
     }
 
-    async fn ring(&self, fetcher: &Fetcher, algorithms: &[Algorithm]) -> Result<KeyRing, JwksFailure> {
-        let document = match self {
-            Self::Document(address) => fetcher.get(address).await?,
+    async fn document(&self, fetcher: &Fetcher) -> Result<Bytes, JwksFailure> {
+        match self {
+            Self::Document(address) => Ok(fetcher.get(address).await?),
             Self::Issuer { name, discovery } => {
                 let page = fetcher.get(discovery).await?;
-                fetcher.get(&keys_address(&page, name, discovery)?).await?
+                Ok(fetcher.get(&keys_address(&page, name, discovery)?).await?)
             }
-        };
-        KeyRing::published(&document, algorithms).ok_or(JwksFailure::NoKeys)
+        }
     }
 }
 

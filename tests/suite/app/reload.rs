@@ -1,12 +1,16 @@
 //! A new configuration while serving: in effect whole or not at all, and sessions go on.
 
 use rustix::process::Signal;
+use serde_json::json;
 
+use crate::http::pages::{Page, Pages};
+use crate::policy::auth::issuer::{RSA, published};
 use crate::support::{
     App, Certificates, Client, Gate, Issuer, OPEN, OTHER_PAGE, PAGE, Session, Settings,
     certificates::{client_config, is_named},
     client::Stream,
     eventually,
+    issuer::now,
     sample::{before, pair, with_plain_routes},
 };
 
@@ -94,6 +98,49 @@ async fn a_reload_forgives_nobody() {
     gate.reload(&settings().set("origin.max_age", "20s")).await;
     assert_eq!(gate.client().get(OPEN).token(&token).send().await.refusal(), (429, "address_rate".into()));
     gate.has_sessions("polling", 2).await;
+}
+
+#[tokio::test]
+async fn a_limiter_stays_with_a_route_that_moves() {
+    let app = App::start().await;
+    let route = |path: &str| {
+        let keys = [("path", path.into()), ("upstream", "app".into()), ("rewrite", "/socket.io/".into())];
+        Settings::bare().upstream("app", &[&app]).route(&keys).set_route("limit.handshakes_per_user", "2/1h")
+    };
+    let gate = Gate::start(route("/socket.io/")).await;
+    let open = async |path: &str, user: &str| {
+        let target = format!("{path}?EIO=4&transport=polling");
+        gate.client().get(&target).token(&Issuer::default().token(user)).send().await.status
+    };
+    assert_eq!([open("/socket.io/", "ana").await, open("/socket.io/", "ana").await], [200, 200]);
+    gate.reload(&route("/moved/")).await;
+    assert_eq!([open("/moved/", "ana").await, open("/moved/", "bob").await], [429, 200]);
+
+    let twice = [("path", "/first/".into()), ("upstream", "app".into()), ("rewrite", "/socket.io/".into())];
+    gate.reload(&route("/second/").route(&twice).set_route("limit.handshakes_per_user", "2/1h")).await;
+    let statuses = [open("/second/", "ana").await, open("/first/", "ana").await];
+    assert_eq!(statuses, [429, 200], "one of two goes on with the old counts: they are not counted together");
+}
+
+#[tokio::test]
+async fn keys_of_an_issuer_stay_with_a_route_that_moves() {
+    let app = App::start().await;
+    let issuer = Pages::start().await;
+    issuer.put("/keys", Page::Document(published(&[RSA.jwk("a")])));
+    let route = |path: &str| {
+        let keys = [("path", path.into()), ("upstream", "app".into()), ("rewrite", "/socket.io/".into())];
+        Settings::bare().set("auth.jwks_url", issuer.url("/keys").as_str()).upstream("app", &[&app]).route(&keys)
+    };
+    let gate = Gate::start(route("/socket.io/")).await;
+    let token = RSA.token_of("a", &json!({ "sub": "ana", "exp": now() + 600 }));
+    let open = async |path: &str| {
+        let target = format!("{path}?EIO=4&transport=polling");
+        gate.client().get(&target).token(&token).send().await.status
+    };
+    eventually("the keys are there", async || (open("/socket.io/").await == 200).then_some(())).await;
+    issuer.put("/keys", Page::Status(500));
+    gate.reload(&route("/moved/").set("auth.leeway", "61s")).await;
+    assert_eq!(open("/moved/").await, 200);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::health;
+use super::health::{self, Readiness};
 use crate::gate::Gate;
 
 /// Which door: the operator's, or the read-only one for probes and metrics.
@@ -84,10 +84,7 @@ impl Admin {
         }
         match (request.uri().path(), self.door) {
             ("/healthz", _) => text_answer(StatusCode::OK, "ok\n", "text/plain; charset=utf-8"),
-            ("/readyz", _) => match health::is_ready(&self.gate) {
-                Ok(()) => text_answer(StatusCode::OK, "ready\n", "text/plain; charset=utf-8"),
-                Err(why) => text_answer(StatusCode::SERVICE_UNAVAILABLE, why, "text/plain; charset=utf-8"),
-            },
+            ("/readyz", _) => readyz(&health::readiness(&self.gate)),
             ("/metrics", _) => {
                 self.gate.measure();
                 text_answer(
@@ -139,6 +136,16 @@ fn has_token(request: &Request<Incoming>, token: &str) -> bool {
     let (Some(shown), None) = (values.next(), values.next()) else { return false };
     let Some(shown) = shown.as_bytes().strip_prefix(b"Bearer ") else { return false };
     aws_lc_rs::constant_time::verify_slices_are_equal(shown, token.as_bytes()).is_ok()
+}
+
+/// The first line is the answer; the others say what is missing, also where the gate is ready without it.
+fn readyz(readiness: &Readiness) -> Response<Full<Bytes>> {
+    let (status, first) = match readiness.is_ready {
+        true => (StatusCode::OK, "ready"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    };
+    let lines: Vec<&str> = std::iter::once(first).chain(readiness.missing.iter().map(String::as_str)).collect();
+    text_answer(status, lines.join("\n") + "\n", "text/plain; charset=utf-8")
 }
 
 fn json_answer(status: StatusCode, body: &serde_json::Value) -> Response<Full<Bytes>> {

@@ -54,7 +54,13 @@ fn ask(config: &Config, timeout: Duration) -> Result<String, String> {
     connection.take(LARGEST_ANSWER).read_to_string(&mut answer).map_err(failed)?;
     let status = answer.lines().next().unwrap_or_default().to_string();
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body).trim();
-    if status.contains(" 200 ") { Ok(format!("ready at {address}")) } else { Err(format!("not ready: {body} ({status})")) }
+    // The first line repeats the status; the others say what is missing.
+    let missing = body.lines().skip_while(|line| matches!(*line, "ready" | "not ready")).collect::<Vec<_>>().join("; ");
+    match status.contains(" 200 ") {
+        true if missing.is_empty() => Ok(format!("ready at {address}")),
+        true => Ok(format!("ready at {address}, though {missing}")),
+        false => Err(format!("not ready: {missing} ({status})")),
+    }
 }
 
 /// Where the door can be reached from this machine: an address of all interfaces means the loopback one.

@@ -250,13 +250,25 @@ impl Generation {
         for pool in &self.pools {
             tokio::spawn(health::watch(pool.clone(), self.stop.clone()));
         }
-        let mut fetched: Vec<*const Jwks> = Vec::new();
-        for jwks in self.rooms.iter().filter_map(|room| room.verifier.jwks()) {
-            if !fetched.contains(&Arc::as_ptr(jwks)) {
-                fetched.push(Arc::as_ptr(jwks));
-                tokio::spawn(jwks.clone().run(self.stop.clone()));
+        for jwks in self.jwks() {
+            tokio::spawn(jwks.clone().run(self.stop.clone()));
+        }
+    }
+
+    /// Every set of published keys that some route needs, once.
+    pub fn jwks(&self) -> Vec<&Arc<Jwks>> {
+        let mut sets: Vec<&Arc<Jwks>> = Vec::new();
+        for jwks in self.rooms.iter().filter(|room| room.asks_who()).filter_map(|room| room.verifier.jwks()) {
+            if !sets.iter().any(|known| Arc::ptr_eq(known, jwks)) {
+                sets.push(jwks);
             }
         }
+        sets
+    }
+
+    /// Every pool that some route leads to, once.
+    pub fn routed_pools(&self) -> Vec<&Arc<Pool>> {
+        self.pools.iter().filter(|pool| self.rooms.iter().any(|room| Arc::ptr_eq(&room.venue.pool, pool))).collect()
     }
 
     /// Another generation has taken over.

@@ -127,11 +127,33 @@ impl Gate {
         self.metrics.sessions.get_or_create_owned(&[("transport", "websocket")]).set(sessions.websocket as i64);
         let generation = self.generation();
         self.metrics.limiter_keys.set(generation.limiter_keys() as i64);
+        self.measure_jwks(&generation);
         if let Some(end) = generation.certificates.as_ref().and_then(|store| store.expires()) {
             self.metrics.certificate_expiry.set(end.unix_timestamp());
         }
         if let Some(bytes) = resident_bytes() {
             self.metrics.resident_bytes.set(bytes);
+        }
+    }
+}
+
+impl Gate {
+    /// Two routes may ask the same issuer under different rules, each for itself: the worse of them is shown.
+    fn measure_jwks(&self, generation: &Generation) {
+        let (keys, age, failing) = (&self.metrics.jwks_keys, &self.metrics.jwks_age, &self.metrics.jwks_failing);
+        // An issuer that is asked no longer is not shown any more.
+        (keys.clear(), age.clear(), failing.clear());
+        for jwks in generation.jwks() {
+            let (label, status) = (vec![("source", jwks.address())], jwks.status());
+            let count = status.keys as i64;
+            let known = keys.get(&label).map(|keys| keys.get());
+            keys.get_or_create_owned(&label).set(known.map_or(count, |known| known.min(count)));
+            if let Some(seconds) = status.age {
+                let age = age.get_or_create_owned(&label);
+                age.set(age.get().max(seconds.as_secs() as i64));
+            }
+            let failing = failing.get_or_create_owned(&label);
+            failing.set(failing.get().max(i64::from(status.failure.is_some())));
         }
     }
 }

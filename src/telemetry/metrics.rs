@@ -57,6 +57,12 @@ pub struct Metrics {
     pub member_sessions: Family<Named, Gauge>,
     /// Failures toward members, by upstream, member and cause.
     pub member_failures: Family<Named, Counter>,
+    /// Published keys that can be used now, by the address they are fetched from.
+    pub jwks_keys: Family<Named, Gauge>,
+    /// Seconds since published keys were last fetched well. Absent: never yet.
+    pub jwks_age: Family<Named, Gauge>,
+    /// Whether the last fetch of published keys failed (1) or not (0).
+    pub jwks_failing: Family<Named, Gauge>,
     /// Time from a request to the head of the app's answer, polls excluded, in seconds.
     pub answer_seconds: Histogram,
     /// Keys held by the limiters.
@@ -116,6 +122,9 @@ impl Default for Metrics {
             member_up: make!("member_up", "Whether a member takes new sessions", Family::default()),
             member_sessions: make!("member_sessions", "Sessions a member has through this gate", Family::default()),
             member_failures: make!("member_failures", "Failures toward members by cause", Family::default()),
+            jwks_keys: make!("jwks_keys", "Published keys that can be used", Family::default()),
+            jwks_age: make!("jwks_age_seconds", "Age of the last good fetch of published keys", Family::default()),
+            jwks_failing: make!("jwks_failing", "Whether the last fetch of published keys failed", Family::default()),
             answer_seconds,
             limiter_keys: make!("limiter_keys", "Addresses and users the limiters remember", Gauge::default()),
             limiter_overflow: make!("limiter_overflow", "Judgements made by the shared overflow bucket", Counter::default()),

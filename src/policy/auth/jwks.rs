@@ -63,7 +63,7 @@ pub struct JwksStatus {
     pub keys: usize,
     /// Fetches begun since the start.
     pub fetches: u64,
-    /// Age of the keys in use.
+    /// Age of the last good fetch. None: there has never been one, and nobody can be known by these keys.
     pub age: Option<Duration>,
     /// Why the last fetch failed, when it did.
     pub failure: Option<JwksFailure>,
@@ -200,6 +200,13 @@ impl Jwks {
             return ended.has_changed().unwrap_or(false);
         }
         matches!(timeout(PATIENCE, ended.changed()).await, Ok(Ok(())))
+    }
+
+    /// Where they are fetched from, for people: without a query, which may hold something secret.
+    pub fn address(&self) -> String {
+        let address = self.source.address();
+        let (scheme, authority) = (address.scheme_str().unwrap_or_default(), address.authority().map_or("", |it| it.as_str()));
+        format!("{scheme}://{authority}{}", address.path())
     }
 
     pub fn status(&self) -> JwksStatus {

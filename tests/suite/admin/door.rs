@@ -1,5 +1,7 @@
 //! The admin door: probes and pages for the operator, nothing for anybody else.
 
+use crate::http::pages::{Page, Pages};
+use crate::policy::auth::issuer::{RSA, published};
 use crate::support::{
     App, Client, Gate, Issuer, OPEN, OPEN_WEBSOCKET, PAGE, Session, Settings, eventually,
     issuer::SECRET,
@@ -149,6 +151,73 @@ async fn readiness_follows_the_app() {
     assert_eq!(gate.admin_client().get("/healthz").send().await.status, 200, "alive all the same");
     let status = gate.status().await;
     assert_eq!(status["upstreams"][0]["members"][0]["state"], "down");
+}
+
+#[tokio::test]
+async fn one_app_of_several_that_is_down_is_told_and_takes_nobody_away() {
+    let (app, other) = (App::start().await, App::start().await);
+    let probed = |settings: Settings| {
+        settings.set_upstream("probe", "tcp").set_upstream("probe_interval", "100ms").set_upstream("probe_fall", 1)
+    };
+    let settings = probed(probed(Settings::before(&[&app])).upstream("other", &[&other]))
+        .route(&[("path", "/other/".into()), ("upstream", "other".into())]);
+    // Nobody is led to this one, so nobody misses it.
+    let settings = probed(settings.upstream_of("spare", &["http://127.0.0.1:9".into()]));
+    let gate = Gate::start(settings).await;
+    let ready = async || {
+        let answer = gate.admin_client().get("/readyz").send().await;
+        (answer.status, answer.text())
+    };
+    eventually("all apps are there", async || (ready().await == (200, "ready\n".into())).then_some(())).await;
+    other.stop();
+    let told = "upstream \"other\" has no member that takes new sessions\n";
+    eventually("the loss is told", async || (ready().await == (200, format!("ready\n{told}"))).then_some(())).await;
+    app.stop();
+    eventually("it is not ready any more", async || {
+        let (status, text) = ready().await;
+        (status == 503 && text.starts_with("not ready\n") && text.contains("\"app\"") && text.contains("\"other\"")).then_some(())
+    })
+    .await;
+    assert!(!ready().await.1.contains("spare"));
+}
+
+#[tokio::test]
+async fn a_gate_without_its_issuers_keys_is_not_ready() {
+    let app = App::start().await;
+    let issuer = Pages::start().await;
+    issuer.put("/keys?secret=1", Page::Status(500));
+    let url = issuer.url("/keys");
+    let open = [("path", "/open/".into()), ("upstream", "app".into()), ("auth.when", "none".into())];
+    let settings = || Settings::before(&[&app]).set("auth.jwks_url", format!("{url}?secret=1").as_str()).route(&open);
+    let gate = Gate::start(settings()).await;
+    let answer = eventually("the first failure is told", async || {
+        let answer = gate.admin_client().get("/readyz").send().await;
+        answer.text().contains("status 500").then_some(answer)
+    })
+    .await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.text(), format!("not ready\nno keys have been fetched from {url} yet: the answer has status 500\n"));
+    let status = gate.status().await;
+    assert_eq!((&status["ready"], &status["jwks"][0]["keys"]), (&false.into(), &0.into()));
+    assert_eq!(status["jwks"][0]["last_error"], "the answer has status 500");
+    let series = |name: &str| format!("sockgate_jwks_{name}{{source=\"{url}\"}}");
+    assert_eq!((gate.metric(&series("keys")).await, gate.metric(&series("failing")).await), (0.0, 1.0));
+
+    issuer.put("/keys?secret=1", Page::Document(published(&[RSA.jwk("a")])));
+    eventually("it is ready", async || (gate.admin_client().get("/readyz").send().await.status == 200).then_some(())).await;
+    let status = gate.status().await;
+    assert_eq!((&status["ready"], &status["jwks"][0]["keys"]), (&true.into(), &1.into()));
+    assert_eq!(status["jwks"].as_array().map(Vec::len), Some(1), "a route that asks nobody asks no issuer");
+    assert!(status["jwks"][0]["last_success_seconds"].is_u64() && status["jwks"][0]["last_error"].is_null(), "{status}");
+    assert_eq!((gate.metric(&series("keys")).await, gate.metric(&series("failing")).await), (1.0, 0.0));
+    assert!(gate.metrics().await.contains("sockgate_jwks_age_seconds{"));
+    assert_eq!(gate.tells(&["secret=1"]).await, None);
+
+    issuer.put("/keys?secret=1", Page::Status(500));
+    gate.reload(&settings().set("auth.leeway", "61s")).await;
+    assert_eq!(gate.admin_client().get("/readyz").send().await.status, 200, "keys that were fetched once stay through a reload");
+    gate.reload(&Settings::before(&[&app])).await;
+    assert!(!gate.metrics().await.contains("sockgate_jwks_keys{"), "an issuer of before is not shown");
 }
 
 #[tokio::test]

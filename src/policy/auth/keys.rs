@@ -215,7 +215,7 @@ pub(super) fn use_backend() {
     let _ = DEFAULT_PROVIDER.install_default();
 }
 
-/// The HMAC secret of an option or of the file beside it. `config` has read the file; read here for whoever built the
+/// The secret text of an option or of the file beside it. `config` has read the file; read here for whoever built the
 /// configuration without it.
 pub(super) fn secret_of(inline: Option<&Secret>, file: Option<&Path>) -> Result<Option<Secret>, Flaw> {
     match (inline, file) {
@@ -276,16 +276,19 @@ fn main_key(auth: &Auth) -> Result<Option<Key>, Flaw> {
 fn read_configured(key: &Configured) -> Result<Vec<Key>, Flaw> {
     let id = (!key.id.is_empty()).then(|| key.id.clone());
     let with_id = |read: Key| Key { id: id.clone().or(read.id), ..read };
-    let sources =
-        [key.secret.is_some() || key.secret_file.is_some(), key.pem.is_some() || key.pem_file.is_some(), key.jwk_file.is_some()];
+    let sources = [
+        key.secret.is_some() || key.secret_file.is_some(),
+        key.pem.is_some() || key.pem_file.is_some(),
+        key.jwk.is_some() || key.jwk_file.is_some(),
+    ];
     if sources.iter().filter(|is_there| **is_there).count() != 1 {
         return Err(Flaw::Sources);
     }
     if let Some(secret) = secret_of(key.secret.as_ref(), key.secret_file.as_deref())? {
         return Ok(vec![with_id(Key::of_secret(&secret, &key.algorithms)?)]);
     }
-    if let Some(path) = &key.jwk_file {
-        return Ok(read_jwks(&read_file(path)?, &key.algorithms)?.into_iter().map(with_id).collect());
+    if let Some(text) = secret_of(key.jwk.as_ref(), key.jwk_file.as_deref())? {
+        return Ok(read_jwks(text.expose(), &key.algorithms)?.into_iter().map(with_id).collect());
     }
     let pem = match (&key.pem, &key.pem_file) {
         (Some(text), _) => text.clone(),
@@ -441,7 +444,7 @@ impl Flaw {
                 "one key is of one family: HS for secrets, RS and PS for RSA, ES256 for P-256, ES384 for P-384, EdDSA for Ed25519",
             ),
             Self::Sources => {
-                ("it does not name exactly one source", "give it one of secret, secret_file, pem, pem_file, jwk_file")
+                ("it does not name exactly one source", "give it one of secret, secret_file, pem, pem_file, jwk, jwk_file")
             }
             Self::Unreadable(what) => return AuthProblem::new(key, what, "check its path and permissions"),
         };

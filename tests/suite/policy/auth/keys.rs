@@ -95,7 +95,7 @@ fn keys_come_from_files() {
         keys: vec![
             Key { pem_file: file("key.pem", &ED25519.public_pem), ..Key::default() },
             Key { jwk_file: file("set.json", &set.to_string()), ..Key::default() },
-            Key { jwk_file: file("one.json", &oct.to_string()), ..Key::default() },
+            Key { jwk: Some(Secret::from(oct.to_string())), ..Key::default() },
             Key { jwk_file: file("named.json", &P384.jwk("inside").to_string()), id: "outside".into(), ..Key::default() },
         ],
         ..Auth::default()

@@ -188,7 +188,7 @@ fn family(algorithm: Algorithm) -> &'static str {
         Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => HMAC,
         Algorithm::RS256 | Algorithm::RS384 | Algorithm::RS512 => "RSA",
         Algorithm::PS256 | Algorithm::PS384 | Algorithm::PS512 => "RSA",
-        Algorithm::ES256 | Algorithm::ES384 => "EC",
+        Algorithm::ES256 | Algorithm::ES384 | Algorithm::ES512 => "EC",
         Algorithm::EdDSA => "EdDSA",
     }
 }

@@ -4,7 +4,14 @@
 
 use std::path::Path;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ParsedPublicKey, UnparsedPublicKey,
+    VerificationAlgorithm,
+};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use jsonwebtoken::{
     AlgorithmFamily, DecodingKey,
     crypto::{self, aws_lc::DEFAULT_PROVIDER},
@@ -142,7 +149,18 @@ impl Key {
 
     /// `named` must be one of the key's own algorithms.
     fn has_signed(&self, token: &Opened<'_>, named: Algorithm) -> bool {
-        crypto::verify(token.signature, token.signed.as_bytes(), &self.material, library(named)).unwrap_or(false)
+        match library(named) {
+            Some(named) => crypto::verify(token.signature, token.signed.as_bytes(), &self.material, named).unwrap_or(false),
+            None => self.has_signed_on_p521(token),
+        }
+    }
+
+    /// ES512, which the library has not: two numbers of 66 bytes (RFC 7518 section 3.4).
+    fn has_signed_on_p521(&self, token: &Opened<'_>) -> bool {
+        let (Ok(point), Ok(signature)) = (self.material.try_get_as_bytes(), URL_SAFE_NO_PAD.decode(token.signature)) else {
+            return false;
+        };
+        UnparsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, point).verify(token.signed.as_bytes(), &signature).is_ok()
     }
 
     fn of_secret(secret: &Secret, algorithms: &[Algorithm]) -> Result<Self, Flaw> {
@@ -173,7 +191,12 @@ impl Key {
             return Err(Flaw::UnusableJwk);
         }
         let curve_fits = match &jwk.algorithm {
-            AlgorithmParameters::EllipticCurve(ec) => matches!(ec.curve, EllipticCurve::P256 | EllipticCurve::P384),
+            AlgorithmParameters::EllipticCurve(ec) => matches!(
+                (&ec.curve, coordinate_sizes(&ec.x, &ec.y)),
+                (EllipticCurve::P256, Some((32, 32)))
+                    | (EllipticCurve::P384, Some((48, 48)))
+                    | (EllipticCurve::P521, Some((66, 66)))
+            ),
             AlgorithmParameters::OctetKeyPair(pair) => pair.curve == EllipticCurve::Ed25519,
             AlgorithmParameters::RSA(_) | AlgorithmParameters::OctetKey(_) => true,
             _ => false,
@@ -183,9 +206,9 @@ impl Key {
         }
         let material = DecodingKey::from_jwk(&jwk).map_err(|_| Flaw::UnusableJwk)?;
         let mut fitting: Vec<Algorithm> = able(&material)?.to_vec();
-        if let Some(own) = jwk.common.key_algorithm {
-            let own = own.to_string();
-            fitting.retain(|able| algorithm(&own) == Some(*able));
+        // As it is written: the library knows neither ES512 nor what it does not know.
+        if let Some(own) = entry.get("alg") {
+            fitting.retain(|able| own.as_str().and_then(algorithm) == Some(*able));
         }
         if algorithms.is_empty() {
             fitting.truncate(1);
@@ -229,9 +252,9 @@ pub(super) fn secret_of(inline: Option<&Secret>, file: Option<&Path>) -> Result<
     }
 }
 
-/// The algorithm of our configuration as the library calls it.
-pub(super) fn library(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
-    match algorithm {
+/// The algorithm of our configuration as the library calls it. None: it has no name for it.
+fn library(algorithm: Algorithm) -> Option<jsonwebtoken::Algorithm> {
+    Some(match algorithm {
         Algorithm::HS256 => jsonwebtoken::Algorithm::HS256,
         Algorithm::HS384 => jsonwebtoken::Algorithm::HS384,
         Algorithm::HS512 => jsonwebtoken::Algorithm::HS512,
@@ -244,11 +267,12 @@ pub(super) fn library(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
         Algorithm::ES256 => jsonwebtoken::Algorithm::ES256,
         Algorithm::ES384 => jsonwebtoken::Algorithm::ES384,
         Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
-    }
+        Algorithm::ES512 => return None,
+    })
 }
 
 pub(super) fn family(algorithm: Algorithm) -> AlgorithmFamily {
-    library(algorithm).family()
+    library(algorithm).map_or(AlgorithmFamily::Ec, |algorithm| algorithm.family())
 }
 
 /// The algorithms of this family among some.
@@ -359,20 +383,27 @@ fn able(material: &DecodingKey) -> Result<&'static [Algorithm], Flaw> {
             let point = material.try_get_as_bytes().map_err(|_| Flaw::UnknownPem)?;
             // An uncompressed point: one byte and two coordinates. Other curves of the same length fail to parse.
             match point.len() {
-                65 if is_point(&aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED, point) => Ok(&P256),
-                97 if is_point(&aws_lc_rs::signature::ECDSA_P384_SHA384_FIXED, point) => Ok(&P384),
+                65 if is_point(&ECDSA_P256_SHA256_FIXED, point) => Ok(&P256),
+                97 if is_point(&ECDSA_P384_SHA384_FIXED, point) => Ok(&P384),
+                133 if is_point(&ECDSA_P521_SHA512_FIXED, point) => Ok(&P521),
                 _ => Err(Flaw::Curve),
             }
         }
         AlgorithmFamily::Ed => {
             let point = material.try_get_as_bytes().map_err(|_| Flaw::UnknownPem)?;
-            if point.len() == 32 && is_point(&aws_lc_rs::signature::ED25519, point) { Ok(&ED) } else { Err(Flaw::Curve) }
+            if point.len() == 32 && is_point(&ED25519, point) { Ok(&ED) } else { Err(Flaw::Curve) }
         }
     }
 }
 
-fn is_point(algorithm: &'static dyn aws_lc_rs::signature::VerificationAlgorithm, bytes: &[u8]) -> bool {
-    aws_lc_rs::signature::ParsedPublicKey::new(algorithm, bytes).is_ok()
+fn is_point(algorithm: &'static dyn VerificationAlgorithm, bytes: &[u8]) -> bool {
+    ParsedPublicKey::new(algorithm, bytes).is_ok()
+}
+
+/// RFC 7518 section 6.2.1.2: each coordinate has the full size of its curve's.
+fn coordinate_sizes(x: &str, y: &str) -> Option<(usize, usize)> {
+    let size = |text: &str| URL_SAFE_NO_PAD.decode(text).ok().map(|bytes| bytes.len());
+    Some((size(x)?, size(y)?))
 }
 
 /// At least 2048 bits (RFC 7518 section 3.3) and not beyond what the library checks; an exponent that hides what it signs.
@@ -380,7 +411,7 @@ fn has_good_modulus(material: &DecodingKey) -> Result<bool, Flaw> {
     let jwk = Jwk::from_decoding_key(material, None).map_err(|_| Flaw::UnknownPem)?;
     let AlgorithmParameters::RSA(parts) = jwk.algorithm else { return Err(Flaw::UnknownPem) };
     let number = |text: &str| {
-        let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).map_err(|_| Flaw::UnusableJwk)?;
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Flaw::UnusableJwk)?;
         Ok(bytes.into_iter().skip_while(|byte| *byte == 0).collect::<Vec<u8>>())
     };
     let (modulus, exponent) = (number(&parts.n)?, number(&parts.e)?);
@@ -427,21 +458,21 @@ impl Flaw {
             }
             Self::UnknownPem => (
                 "it is not a public key that can be used",
-                "give a PEM public key (\"PUBLIC KEY\" or \"RSA PUBLIC KEY\") or certificate of RSA, P-256, P-384 or Ed25519",
+                "give a PEM public key (\"PUBLIC KEY\" or \"RSA PUBLIC KEY\") or certificate of RSA, P-256, P-384, P-521 or Ed25519",
             ),
             Self::SeveralPem => ("it holds several things", "give each key its own [[auth.keys]]"),
             Self::UnusableJwk => (
                 "it has no JWK that can be used",
-                "give a JWK or JWK set of RSA, P-256, P-384, Ed25519 or oct keys for signatures",
+                "give a JWK or JWK set of RSA, P-256, P-384, P-521, Ed25519 or oct keys for signatures",
             ),
             Self::WeakRsa => (
                 "the RSA key has less than 2048 or more than 8192 bits, or an unsafe exponent",
                 "use a key of at least 2048 bits",
             ),
-            Self::Curve => ("the key is not on P-256, P-384 or Ed25519", "use ES256, ES384 or EdDSA keys"),
+            Self::Curve => ("the key is not on P-256, P-384, P-521 or Ed25519", "use ES256, ES384, ES512 or EdDSA keys"),
             Self::OtherAlgorithm => (
                 "its algorithms are not all ones that its key can be used with",
-                "one key is of one family: HS for secrets, RS and PS for RSA, ES256 for P-256, ES384 for P-384, EdDSA for Ed25519",
+                "one key is of one family: HS for secrets, RS and PS for RSA, ES256 for P-256, ES384 for P-384, ES512 for P-521, EdDSA for Ed25519",
             ),
             Self::Sources => {
                 ("it does not name exactly one source", "give it one of secret, secret_file, pem, pem_file, jwk, jwk_file")
@@ -456,7 +487,7 @@ impl Flaw {
     }
 }
 
-const ALGORITHMS: [(&str, Algorithm); 12] = [
+const ALGORITHMS: [(&str, Algorithm); 13] = [
     ("HS256", Algorithm::HS256),
     ("HS384", Algorithm::HS384),
     ("HS512", Algorithm::HS512),
@@ -468,6 +499,7 @@ const ALGORITHMS: [(&str, Algorithm); 12] = [
     ("PS512", Algorithm::PS512),
     ("ES256", Algorithm::ES256),
     ("ES384", Algorithm::ES384),
+    ("ES512", Algorithm::ES512),
     ("EdDSA", Algorithm::EdDSA),
 ];
 
@@ -477,6 +509,7 @@ const RSA: [Algorithm; 6] =
     [Algorithm::RS256, Algorithm::RS384, Algorithm::RS512, Algorithm::PS256, Algorithm::PS384, Algorithm::PS512];
 const P256: [Algorithm; 1] = [Algorithm::ES256];
 const P384: [Algorithm; 1] = [Algorithm::ES384];
+const P521: [Algorithm; 1] = [Algorithm::ES512];
 const ED: [Algorithm; 1] = [Algorithm::EdDSA];
 
 /// RFC 7518 section 3.2 for HS256. Shorter ones are guessed.

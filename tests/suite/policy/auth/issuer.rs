@@ -5,9 +5,13 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey, crypto, jwk::Jwk};
-use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256};
+use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_ED25519, PKCS_RSA_SHA256};
 use serde_json::{Value, json};
 use sockgate::config::{Secret, auth::Auth};
 
@@ -86,6 +90,34 @@ impl Signer {
         let signed = format!("{}.{}", encode(header), encode(claims));
         let signature = crypto::sign(signed.as_bytes(), &self.private, algorithm).expect("the key is of this algorithm");
         format!("{signed}.{signature}")
+    }
+}
+
+/// ES512, which the library of the others has not.
+pub struct P521 {
+    pair: EcdsaKeyPair,
+    pub public_pem: String,
+}
+
+impl P521 {
+    pub fn new() -> Self {
+        let pair = rcgen::KeyPair::generate_for(&PKCS_ECDSA_P521_SHA512).expect("the library makes keys of this kind");
+        let public_pem = pair.public_key_pem();
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P521_SHA512_FIXED_SIGNING, &pair.serialize_der()).expect("our own key");
+        Self { pair, public_pem }
+    }
+
+    pub fn jwk(&self, id: &str) -> Value {
+        let (x, y) = self.pair.public_key().as_ref()[1..].split_at(66);
+        json!({ "kty": "EC", "crv": "P-521", "kid": id, "use": "sig", "alg": "ES512", "x": encode(x), "y": encode(y) })
+    }
+
+    /// A token whose header names this algorithm.
+    pub fn token(&self, algorithm: &str, id: &str, claims: &Value) -> String {
+        let header = json!({ "alg": algorithm, "kid": id }).to_string();
+        let signed = format!("{}.{}", encode(header), encode(claims.to_string()));
+        let signature = self.pair.sign(&SystemRandom::new(), signed.as_bytes()).expect("the key is of this algorithm");
+        format!("{signed}.{}", encode(signature))
     }
 }
 

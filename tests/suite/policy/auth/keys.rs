@@ -10,7 +10,7 @@ use sockgate::{
     policy::auth::{KeyRing, TokenRefusal, Verifier},
 };
 
-use super::issuer::{ED25519, P256, P384, RSA, SECRET, Signer, encode, good, now, published};
+use super::issuer::{ED25519, P256, P384, P521, RSA, SECRET, Signer, encode, good, now, published};
 
 fn flaw(key: Key) -> Option<String> {
     let auth = Auth { keys: vec![key], ..Auth::default() };
@@ -47,7 +47,7 @@ fn keys_that_cannot_be_right_are_refused_with_a_reason() {
         (pem("hello"), "it is not a public key that can be used"),
         (pem("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"), "it is not a public key that can be used"),
         (pem(WEAK_RSA), "the RSA key has less than 2048 or more than 8192 bits, or an unsafe exponent"),
-        (pem(SECP256K1), "the key is not on P-256, P-384 or Ed25519"),
+        (pem(SECP256K1), "the key is not on P-256, P-384, P-521 or Ed25519"),
         (Key { secret: Some(Secret::from("x".repeat(31))), ..Key::default() }, "the secret is shorter than 32 bytes"),
         (Key { secret: Some(Secret::from(SECRET.to_owned())), ..pem(&RSA.public_pem) }, "it does not name exactly one source"),
         (Key::default(), "it does not name exactly one source"),
@@ -78,6 +78,49 @@ fn a_key_has_algorithms_of_its_own_family_only() {
     assert_eq!(flaw(secret).as_deref(), Some(other));
     let main = Auth { secret: Some(Secret::from(SECRET.to_owned())), algorithms: vec![Algorithm::RS256], ..Auth::default() };
     assert!(Verifier::new(&main, &[], None).is_err());
+}
+
+#[test]
+fn es512_is_judged_like_the_others() {
+    let signer = P521::new();
+    let claims = good();
+    let certificate = {
+        let pair = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).expect("a key");
+        CertificateParams::default().self_signed(&pair).expect("a certificate").pem()
+    };
+    assert_eq!(flaw(pem(&certificate)), None);
+    let of_pem = Key { algorithms: vec![Algorithm::ES512], id: "a".into(), ..pem(&signer.public_pem) };
+    let of_jwk = Key { jwk: Some(Secret::from(signer.jwk("a").to_string())), ..Key::default() };
+    for key in [pem(&signer.public_pem), of_pem, of_jwk] {
+        let auth = Auth { keys: vec![key], ..Auth::default() };
+        let verifier = Verifier::new(&auth, &[], None).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let verify = |token: &str| verifier.verify(token, now()).map(drop);
+        let honest = signer.token("ES512", "a", &claims);
+        assert_eq!(verify(&honest), Ok(()));
+        let (signed, _) = honest.rsplit_once('.').expect("three parts");
+        let refused = [
+            (signer.token("ES256", "a", &claims), TokenRefusal::Algorithm),
+            (signer.token("ES384", "a", &claims), TokenRefusal::Algorithm),
+            (signer.token("es512", "a", &claims), TokenRefusal::Algorithm),
+            (Signer::secret(&signer.public_pem).token_of("a", &claims), TokenRefusal::Algorithm),
+            (P521::new().token("ES512", "a", &claims), TokenRefusal::Signature),
+            (format!("{signed}.{}", encode([0; 132])), TokenRefusal::Signature),
+            (format!("{signed}.{}", encode([0; 131])), TokenRefusal::Signature),
+            (format!("{signed}."), TokenRefusal::Signature),
+            (honest.replacen(&encode(claims.to_string())[..6], "eyJzdW", 1) + "=", TokenRefusal::Signature),
+        ];
+        for (token, refusal) in refused {
+            assert_eq!(verify(&token), Err(refusal), "{token}");
+        }
+    }
+    let other = "its algorithms are not all ones that its key can be used with";
+    for algorithms in [vec![Algorithm::ES256], vec![Algorithm::ES512, Algorithm::ES384]] {
+        assert_eq!(flaw(Key { algorithms, ..pem(&signer.public_pem) }).as_deref(), Some(other));
+    }
+    let wrong = Key { algorithms: vec![Algorithm::ES512], ..pem(&P384.public_pem) };
+    assert_eq!(flaw(wrong).as_deref(), Some(other));
+    let published = |algorithms: &[Algorithm]| KeyRing::published(&published(&[signer.jwk("a")]), algorithms).map(|it| it.len());
+    assert_eq!((published(&[]), published(&[Algorithm::ES512]), published(&[Algorithm::ES256])), (Some(1), Some(1), None));
 }
 
 #[test]
@@ -132,6 +175,11 @@ fn of_published_keys_only_sound_public_ones_count() {
         jwk[name] = value;
         jwk
     };
+    let p521 = |name: &str, value: Value| {
+        let mut jwk = P521::new().jwk("k");
+        jwk[name] = value;
+        jwk
+    };
     let unusable = [
         json!({ "kty": "oct", "k": encode(SECRET), "kid": "k" }),
         with(&RSA, "use", json!("enc")),
@@ -150,6 +198,13 @@ fn of_published_keys_only_sound_public_ones_count() {
         with(&P256, "x", json!(encode([1; 32]))),
         with(&P256, "x", json!(encode([1; 31]))),
         with(&P256, "alg", json!("ES384")),
+        with(&P256, "crv", json!("P-384")),
+        p521("crv", json!("P-384")),
+        p521("alg", json!("ES256")),
+        p521("alg", json!("es512")),
+        p521("x", json!(encode([1; 66]))),
+        p521("x", json!(encode([1; 65]))),
+        p521("d", json!("AAAA")),
         with(&ED25519, "crv", json!("X25519")),
         with(&ED25519, "x", json!(encode([1; 31]))),
         json!({}),

@@ -3,10 +3,11 @@
 
 use std::{sync::Arc, time::Instant};
 
+use super::watch::{self, Watch};
 use crate::{
     config::{
         Config,
-        load::{self, Sources},
+        load::Sources,
         problem::{Problem, Severity},
     },
     gate::{Gate, Generation, generation::Lasting},
@@ -20,9 +21,10 @@ pub enum Outcome {
     Refused,
 }
 
-/// Reads the configuration again and puts it in effect when it is good. Reads files; not for a worker's thread.
-pub fn reload(gate: &Arc<Gate>, lasting: &Lasting, sources: &Sources, why: &str) -> (Outcome, Option<Vec<std::path::PathBuf>>) {
-    let loaded = load::load(sources);
+/// Reads the configuration again and puts it in effect when it is good; tells which files it is made of, also when it is
+/// refused. Reads files; not for a worker's thread.
+pub fn reload(gate: &Arc<Gate>, lasting: &Lasting, sources: &Sources, why: &str) -> (Outcome, Watch) {
+    let (loaded, watch) = watch::load(sources);
     tell(&loaded.problems);
     let before = gate.generation();
     let built = match loaded.config {
@@ -41,7 +43,7 @@ pub fn reload(gate: &Arc<Gate>, lasting: &Lasting, sources: &Sources, why: &str)
             old.retire(&gate.generation(), &gate.metrics);
             gate.metrics.reloads.get_or_create_owned(&[("outcome", "taken")]).inc();
             tracing::info!(why, generation = number, "the new configuration is in effect");
-            (Outcome::Taken, Some(loaded.files))
+            (Outcome::Taken, watch)
         }
         Err(obstacles) => {
             for obstacle in obstacles.into_iter().flatten() {
@@ -54,7 +56,7 @@ pub fn reload(gate: &Arc<Gate>, lasting: &Lasting, sources: &Sources, why: &str)
             }
             gate.metrics.reloads.get_or_create_owned(&[("outcome", "refused")]).inc();
             tracing::error!(why, generation = before.number, "the new configuration is refused; the old one stays in effect");
-            (Outcome::Refused, None)
+            (Outcome::Refused, watch)
         }
     }
 }

@@ -50,13 +50,13 @@ pub struct Running {
     pub probe: Option<SocketAddr>,
 }
 
-/// Serves until a signal says otherwise. `loaded` was judged already and has a configuration.
-pub fn run(loaded: Loaded, sources: Sources) -> anyhow::Result<ExitCode> {
+/// Serves until a signal says otherwise. `loaded` was judged already and has a configuration; `watch` looked at its files
+/// before they were read.
+pub fn run(loaded: Loaded, watch: Watch, sources: Sources) -> anyhow::Result<ExitCode> {
     let config = loaded.config.ok_or_else(|| anyhow!("the configuration was refused"))?;
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     control.block_on(async {
         let running = start(config)?;
-        let watch = Watch::new(loaded.files);
         attend(running, watch, sources).await
     })
 }
@@ -238,9 +238,13 @@ impl Running {
         }
     }
 
-    fn reload(&self, sources: &Sources, why: &str) -> Option<Vec<std::path::PathBuf>> {
-        let (outcome, files) = reload::reload(&self.gate, &self.lasting, sources, why);
-        files.filter(|_| outcome == Outcome::Taken)
+    /// Tries the configuration anew and says what to watch from here on: after a refusal also the files of before, whose
+    /// return may be what mends it.
+    fn reload(&self, sources: &Sources, before: Watch, why: &str) -> Watch {
+        match reload::reload(&self.gate, &self.lasting, sources, why) {
+            (Outcome::Taken, watch) => watch,
+            (Outcome::Refused, watch) => watch.and(before),
+        }
     }
 }
 
@@ -254,18 +258,12 @@ async fn attend(running: Running, mut watch: Watch, sources: Sources) -> anyhow:
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => {
-                if let Some(files) = running.reload(&sources, "SIGHUP") {
-                    watch = Watch::new(files);
-                }
-            }
+            _ = hangup.recv() => watch = running.reload(&sources, watch, "SIGHUP"),
             _ = look.tick() => {
                 let changed = watch.changed();
                 if let Some(first) = changed.first() {
                     tracing::info!(file = %first.display(), "a watched file has changed");
-                    if let Some(files) = running.reload(&sources, "a watched file has changed") {
-                        watch = Watch::new(files);
-                    }
+                    watch = running.reload(&sources, watch, "a watched file has changed");
                 }
             }
         }

@@ -4,14 +4,15 @@ use std::process::ExitCode;
 
 use super::rehearse;
 use crate::{
-    app,
-    config::load::{self, Sources},
+    app::{self, watch},
+    config::load::Sources,
     telemetry::log,
 };
 
 /// Serves until told to end.
 pub fn run(sources: Sources) -> ExitCode {
-    let loaded = rehearse::complete(load::load(&sources));
+    let (loaded, watch) = watch::load(&sources);
+    let loaded = rehearse::complete(loaded);
     let Some(config) = &loaded.config else {
         for problem in &loaded.problems {
             eprintln!("{problem}");
@@ -24,7 +25,7 @@ pub fn run(sources: Sources) -> ExitCode {
         return ExitCode::FAILURE;
     }
     app::reload::tell(&loaded.problems);
-    match app::run::run(loaded, sources) {
+    match app::run::run(loaded, watch, sources) {
         Ok(code) => code,
         Err(error) => {
             // The chain says what was tried and why it failed.

@@ -69,6 +69,22 @@ async fn a_bad_file_is_refused_and_the_old_one_stays() {
 }
 
 #[tokio::test]
+async fn what_mends_a_refused_configuration_is_noticed() {
+    let (app, gate) = pair().await;
+    let secret = gate.directory().join("secret");
+    let name = secret.display().to_string();
+    let file = Settings::before(&[&app]).to_toml().replace("auth.secret = ", "# ") + "\n";
+    gate.rewrite_raw(&format!("auth.secret_file = '{name}'\n{file}"));
+    eventually("the file without its secret is refused", async || {
+        (gate.metric("sockgate_reloads_total{outcome=\"refused\"}").await > 0.0).then_some(())
+    })
+    .await;
+    assert_eq!(gate.generation().await, 1);
+    std::fs::write(&secret, "the secret that was missing, of 32 bytes").expect("a file");
+    eventually("the secret is found", async || (gate.generation().await == 2).then_some(())).await;
+}
+
+#[tokio::test]
 async fn sessions_and_websockets_outlive_a_reload() {
     let app = App::start().await;
     let gate = before(&app, with_plain_routes).await;

@@ -1,6 +1,7 @@
 //! Keeps the gate alive: workers that serve, a control thread that watches, reloads and, at the end, leaves in good order.
 
 pub mod drain;
+pub mod rehearse;
 pub mod reload;
 pub mod run;
 pub mod watch;

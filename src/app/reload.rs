@@ -3,7 +3,10 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::watch::{self, Watch};
+use super::{
+    rehearse,
+    watch::{self, Watch},
+};
 use crate::{
     config::{
         Config,
@@ -24,7 +27,10 @@ pub enum Outcome {
 /// Reads the configuration again and puts it in effect when it is good; tells which files it is made of, also when it is
 /// refused. Reads files; not for a worker's thread.
 pub fn reload(gate: &Arc<Gate>, lasting: &Lasting, sources: &Sources, why: &str) -> (Outcome, Watch) {
-    let (loaded, watch) = watch::load(sources);
+    let (mut loaded, watch) = watch::load(sources);
+    if loaded.config.is_none() {
+        loaded = rehearse::complete(loaded);
+    }
     tell(&loaded.problems);
     let before = gate.generation();
     let built = match loaded.config {

@@ -8,9 +8,11 @@ use std::{
 
 use serde_json::json;
 
-use crate::config::{self, Loaded, Sources};
-
-use super::{args::Check, rehearse};
+use super::args::Check;
+use crate::{
+    app::rehearse,
+    config::{self, Loaded, Sources},
+};
 
 /// Loads, judges, prints.
 pub fn check(sources: &Sources, how: &Check) -> ExitCode {

@@ -12,7 +12,6 @@ pub mod explain_origin;
 pub mod explain_token;
 pub mod health;
 pub mod reference;
-pub mod rehearse;
 pub mod run;
 pub mod token;
 

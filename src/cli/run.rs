@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::rehearse;
 use crate::{
-    app::{self, watch},
+    app::{self, rehearse, watch},
     config::load::Sources,
     telemetry::log,
 };

@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fmt, fs,
     net::SocketAddr,
     path::{Path as FilePath, PathBuf},
 };
@@ -46,10 +46,24 @@ pub struct Sources {
 pub struct Loaded {
     /// `None` when any problem is a refusal.
     pub config: Option<Config>,
+    /// What a refused configuration says, as far as it could be read and typed: for finding what else is wrong with it, and
+    /// never to be served.
+    pub draft: Option<Draft>,
     pub problems: Vec<Problem>,
     pub provenance: Provenance,
     /// Every file that was read, and those that hold certificates: to be watched.
     pub files: Vec<PathBuf>,
+}
+
+/// A configuration that is refused. It does not print: secrets may stand where none is expected, and be part of what is
+/// wrong.
+#[derive(Clone)]
+pub struct Draft(pub Config);
+
+impl fmt::Debug for Draft {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Draft")
+    }
 }
 
 /// Loads a configuration.
@@ -391,7 +405,12 @@ impl Loading<'_> {
             harden(&mut self.problems);
         }
         let is_refused = self.problems.iter().any(Problem::is_refusal);
-        Loaded { config: config.filter(|_| !is_refused), problems: self.problems, provenance, files: self.files }
+        // Of files that could not be read everything is missing, and nothing more can be said.
+        let (config, draft) = match is_refused {
+            true => (None, config.filter(|_| self.is_readable).map(Draft)),
+            false => (config, None),
+        };
+        Loaded { config, draft, problems: self.problems, provenance, files: self.files }
     }
 }
 

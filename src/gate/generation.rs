@@ -5,6 +5,7 @@
 use std::{
     cell::RefCell,
     fmt::Display,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,7 +26,11 @@ use crate::{
     http::{forwarded::Client, head::Head, headers, serve::Shape},
     net::{
         arrive::Arrival,
-        tls::{accept, store::Store, trust},
+        tls::{
+            accept,
+            store::{Store, TlsProblem},
+            trust::{self, TrustProblem},
+        },
     },
     policy::{
         Refusal, Refused,
@@ -35,7 +40,7 @@ use crate::{
     },
     relay::{Ledger, Sealer, Venue, admission::Patience, outgoing::Manners, seal},
     telemetry::Metrics,
-    upstream::{Lease, MemberId, Pool, Routes, balance, health},
+    upstream::{Lease, MemberId, Pool, Routes, balance, health, pool::PoolProblem},
 };
 
 /// One version of the configuration, ready to judge.
@@ -140,21 +145,16 @@ impl Generation {
         };
         let mut rooms = Vec::new();
         for (index, route) in config.route.iter().enumerate() {
-            let Some(pool) = pools.iter().find(|pool| pool.name() == route.upstream) else { continue };
+            let pool = pools.iter().find(|pool| pool.name() == route.upstream);
             rooms.extend(builder.room(index, route, pool, &mut obstacles));
         }
-        let lobby = match pools.first() {
-            Some(pool) => builder.room(LOBBY, &lobby_rules, pool, &mut obstacles),
-            None => None,
-        };
+        let lobby = builder.room(LOBBY, &lobby_rules, pools.first(), &mut obstacles);
         let certificates = match config.tls.is_on() {
             true => Store::read(&config.tls, OffsetDateTime::now_utc())
                 .map_err(|problems| {
-                    obstacles.extend(
-                        problems
-                            .iter()
-                            .map(|problem| Obstacle::new("tls", problem, "name readable PEM files that belong together")),
-                    )
+                    obstacles.extend(problems.iter().map(|problem| {
+                        Obstacle::new(key_of_tls(problem), problem, "name readable PEM files that belong together")
+                    }))
                 })
                 .ok()
                 .map(Arc::new),
@@ -389,12 +389,21 @@ struct Made {
 }
 
 impl Builder<'_> {
-    fn room(&self, index: usize, route: &Route, pool: &Arc<Pool>, obstacles: &mut Vec<Obstacle>) -> Option<Room> {
-        let key = if index == LOBBY { String::new() } else { format!("route.{index}.") };
+    fn judges(
+        &self,
+        index: usize,
+        route: &Route,
+        upstream: Option<&Upstream>,
+        obstacles: &mut Vec<Obstacle>,
+    ) -> Option<(origin::Judge, Arc<Verifier>, IdentityHeaders)> {
         let mut note = |under: &str, what: &dyn Display, instead: &str| {
-            obstacles.push(Obstacle::new(format!("{key}{under}"), what, instead))
+            // The listener's own options are no route's.
+            let key = match index == LOBBY || under.starts_with("listen.") {
+                true => under.to_string(),
+                false => format!("route.{index}.{under}"),
+            };
+            obstacles.push(Obstacle::new(key, what, instead))
         };
-        let upstream = self.config.upstream.iter().find(|upstream| upstream.name == pool.name())?;
         let surroundings =
             Surroundings { environment: self.config.environment, public_origins: &self.config.listen.public_origins };
         let origin = origin::Judge::new(&route.origin, &surroundings)
@@ -411,7 +420,14 @@ impl Builder<'_> {
         let identity = IdentityHeaders::new(&route.auth)
             .map_err(|problems| problems.iter().for_each(|problem| note(&problem.key, &problem.what, &problem.instead)))
             .ok();
-        let (origin, verifier, identity) = (origin?, verifier?, identity?);
+        Some((origin?, verifier?, identity?))
+    }
+
+    /// Without an app server there is no room, but what is wrong with its rules is told all the same.
+    fn room(&self, index: usize, route: &Route, pool: Option<&Arc<Pool>>, obstacles: &mut Vec<Obstacle>) -> Option<Room> {
+        let upstream = self.config.upstream.iter().find(|upstream| pool.is_some_and(|pool| pool.name() == upstream.name));
+        let judges = self.judges(index, route, upstream, obstacles);
+        let (pool, upstream, (origin, verifier, identity)) = (pool?, upstream?, judges?);
         let venue = Venue {
             index,
             tag: tag(route),
@@ -463,10 +479,10 @@ impl Builder<'_> {
     }
 
     /// The judge of the route's tokens: one for all routes that say the same, so that an issuer is asked once.
-    fn verifier(&self, route: &Route, upstream: &Upstream) -> Result<Arc<Verifier>, Vec<AuthProblem>> {
-        let kept: Vec<String> = match hash(upstream) {
-            Hash::Claim(path) => vec![path],
-            Hash::Nothing | Hash::Subject | Hash::Address | Hash::Header(_) => Vec::new(),
+    fn verifier(&self, route: &Route, upstream: Option<&Upstream>) -> Result<Arc<Verifier>, Vec<AuthProblem>> {
+        let kept: Vec<String> = match upstream.map(hash) {
+            Some(Hash::Claim(path)) => vec![path],
+            Some(Hash::Nothing | Hash::Subject | Hash::Address | Hash::Header(_)) | None => Vec::new(),
         };
         let mut made = self.verifiers.borrow_mut();
         if let Some(same) = made.iter().find(|made| made.auth == route.auth && made.kept == kept) {
@@ -531,14 +547,41 @@ fn build_pools(
         let old = before.and_then(|before| before.pools.iter().find(|pool| pool.name() == upstream.name));
         match Pool::renew(old.map(Arc::as_ref), upstream, metrics, now) {
             Ok(pool) => pools.push(Arc::new(pool)),
-            Err(problems) => obstacles.extend(
-                problems
-                    .iter()
-                    .map(|problem| Obstacle::new(format!("upstream.{index}"), problem, "see [[upstream]] in the reference")),
-            ),
+            Err(problems) => obstacles.extend(problems.iter().map(|problem| {
+                Obstacle::new(key_of_pool(index, upstream, problem), problem, "see [[upstream]] in the reference")
+            })),
         }
     }
     pools
+}
+
+fn key_of_pool(index: usize, upstream: &Upstream, problem: &PoolProblem) -> String {
+    let is_own = |own: &Option<PathBuf>, path: &Path| own.as_deref() == Some(path);
+    let name = match problem {
+        PoolProblem::Empty | PoolProblem::Url(_) | PoolProblem::Twice(_) => "members",
+        PoolProblem::ServerName(_) => "server_name",
+        PoolProblem::HalfCertificate => "client_key",
+        PoolProblem::Trust(TrustProblem::Mismatch { .. }) => "client_certificate",
+        PoolProblem::Trust(
+            TrustProblem::Unreadable { path, .. }
+            | TrustProblem::NoCertificate { path }
+            | TrustProblem::UnusableCertificate { path, .. },
+        ) if is_own(&upstream.client_certificate, path) => "client_certificate",
+        PoolProblem::Trust(TrustProblem::Unreadable { path, .. }) if is_own(&upstream.client_key, path) => "client_key",
+        PoolProblem::Trust(_) => "ca",
+    };
+    format!("upstream.{index}.{name}")
+}
+
+fn key_of_tls(problem: &TlsProblem) -> &'static str {
+    match problem {
+        TlsProblem::Incomplete => "tls",
+        TlsProblem::Key { .. } => "tls.key",
+        TlsProblem::Generate(_) => "tls.generate",
+        TlsProblem::Unreadable { .. } | TlsProblem::Empty { .. } | TlsProblem::Mismatch { .. } | TlsProblem::Expired { .. } => {
+            "tls.certificate"
+        }
+    }
 }
 
 fn arrival_of(config: &Config, tls: Option<Arc<rustls::ServerConfig>>) -> Arrival {

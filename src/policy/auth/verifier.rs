@@ -55,7 +55,7 @@ impl Verifier {
         }
         if problems.is_empty() && auth.when == When::Handshake && own.is_empty() && jwks.is_none() {
             problems.push(AuthProblem::new(
-                "auth",
+                "auth.when",
                 "tokens are required and there is no key to check them with",
                 "give auth.secret, auth.keys, auth.jwks_url or auth.oidc_issuer, or let everybody in with auth.when = \"none\"",
             ));

@@ -9,7 +9,7 @@ use sockgate::{
 
 fn loaded(files: &[&PathBuf]) -> Loaded {
     let files = files.iter().map(|file| (*file).clone()).collect();
-    Loaded { config: None, problems: Vec::new(), provenance: Provenance::default(), files }
+    Loaded { config: None, draft: None, problems: Vec::new(), provenance: Provenance::default(), files }
 }
 
 #[test]

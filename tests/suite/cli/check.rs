@@ -98,3 +98,63 @@ fn the_reference_is_printed_in_each_form() {
 fn the_command_line_is_wrong_with_a_code_of_its_own() {
     assert_eq!(sockgate(&workshop(""), &["chekc"]).status.code(), Some(2));
 }
+
+#[test]
+fn what_only_building_finds_is_told_along_with_everything_else_and_once() {
+    const BAD: &str = r#"
+[listen]
+adress = "127.0.0.1:0"
+[tls]
+certificate = "nowhere.crt"
+key = "nowhere.key"
+[origin]
+allow = ["https://**.com", "htps://x"]
+[auth]
+secret = "short"
+from = ["nowhere"]
+[[auth.keys]]
+pem = "this is no key"
+[[upstream]]
+name = "app"
+members = ["http://app:3001", "ftp://app"]
+[[upstream]]
+name = "secure"
+members = ["https://app:3001"]
+ca = "nowhere.pem"
+[[route]]
+path = "/socket.io/"
+upstream = "somebody"
+[route.auth.identity]
+subject = "Host"
+[[route]]
+path = "/other/"
+upstream = "app"
+"#;
+    let output = sockgate(&workshop(BAD), &["check", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let read: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(read["starts"], false);
+    let told = |problem: &serde_json::Value| problem["key"].as_str().expect("a key").to_string();
+    let mut keys: Vec<String> = read["problems"].as_array().expect("a list").iter().map(told).collect();
+    keys.sort();
+    let expected = [
+        "auth.from.0",
+        "auth.keys.0",
+        "auth.secret",
+        "listen.adress",
+        "origin.allow.0",
+        "origin.allow.1",
+        "route.0.auth.identity.subject",
+        "route.0.upstream",
+        "tls.certificate",
+        "upstream.0.members.1",
+        "upstream.1.ca",
+    ];
+    assert_eq!(keys, expected, "{}", read["problems"]);
+    let line = |key: &str| {
+        let problem = read["problems"].as_array().expect("a list").iter().find(|problem| problem["key"] == key);
+        problem.expect("told")["source"].as_str().expect("a place").to_string()
+    };
+    assert_eq!(line("tls.certificate"), "config/sockgate.toml:5:1");
+    assert_eq!(line("auth.keys.0"), "config/sockgate.toml:12:1");
+}

@@ -371,7 +371,7 @@ fn every_problem_of_the_configuration_is_told_at_once() {
     assert_eq!(keys, ["auth.from[0]", "auth.secret", "auth.keys[0]", "auth.jwks_url", "auth.subject"]);
     assert!(problems.iter().all(|problem| !problem.to_string().contains("short\"")), "a secret is never printed");
     let nothing = Verifier::new(&Auth::default(), &[], None).err().expect("there is no key");
-    assert_eq!(nothing[0].key, "auth");
+    assert_eq!(nothing[0].key, "auth.when");
 }
 
 #[test]

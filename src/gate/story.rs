@@ -25,6 +25,7 @@ use crate::{
         auth::Identity,
         origin::{self, Cors, Grant, OriginRefusal},
     },
+    relay::session::Key,
     telemetry::{Metrics, log, record},
     upstream::Member,
 };
@@ -77,7 +78,7 @@ impl Story {
             http1: !peer.http2,
             closes: false,
             is_handshake: false,
-            is_wanted: record::is_wanted(),
+            is_wanted: record::is_wanted() || log::follows_anybody(),
             is_followed: false,
             suggestion: None,
             room: None,
@@ -127,6 +128,16 @@ impl Story {
             Wanted::Upgrade(_) => "upgrade",
             Wanted::Http => "http",
         };
+        if let Wanted::Poll(note) | Wanted::Post(note) | Wanted::Upgrade(note) = wanted {
+            self.is_in(note.key());
+        }
+    }
+
+    fn is_in(&mut self, session: Key) {
+        if self.is_wanted {
+            self.record.session = session.to_string();
+            self.is_followed |= log::follows_session(&self.record.session);
+        }
     }
 
     pub fn knows(&mut self, identity: Option<&Identity>) {
@@ -201,6 +212,9 @@ impl Story {
 
     fn finish_headers(&mut self, generation: &Generation, answer: &mut Response<Body>) {
         let status = answer.status();
+        if let Some(session) = answer.extensions().get::<Key>() {
+            self.is_in(*session);
+        }
         let headers = answer.headers_mut();
         match &self.cors {
             _ if self.preflight => {}

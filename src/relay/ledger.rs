@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::session::{Key, Reason, Session, Transport};
-use crate::telemetry::{Metrics, record};
+use crate::telemetry::{Metrics, log, record};
 
 /// The sessions of one gate.
 pub struct Ledger {
@@ -99,7 +99,10 @@ impl Ledger {
             return;
         }
         self.metrics.closed.get_or_create_owned(&[("reason", reason.name())]).inc();
-        record::session(&record::SessionEnd {
+        let name = session.key.to_string();
+        let is_followed = log::follows(session.address, session.subject.as_deref()) || log::follows_session(&name);
+        let end = record::SessionEnd {
+            session: &name,
             address: session.address,
             subject: session.subject.as_deref(),
             path: &session.path,
@@ -112,7 +115,8 @@ impl Ledger {
             messages_out: session.messages_out.load(Ordering::Relaxed),
             bytes_in: session.bytes_in.load(Ordering::Relaxed),
             bytes_out: session.bytes_out.load(Ordering::Relaxed),
-        });
+        };
+        record::session(&end, is_followed);
     }
 
     /// Forgets sessions that nobody has asked for in their time, and those that ended a while ago.

@@ -87,6 +87,8 @@ async fn seal_first(venue: &Venue, admission: Admission, answer: Response<Body>)
     let (mut rewritten, note) = exchange_open(venue, member, blank(venue, &admission), first).map_err(|error| invalid(&error))?;
     rewritten.extend_from_slice(rest);
     enter(venue, &note, admission)?;
+    // For the record.
+    parts.extensions.insert(note.key());
     parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(rewritten.len()));
     parts.headers.remove(header::TRANSFER_ENCODING);
     drop_engine_cookie(&mut parts.headers);

@@ -2,6 +2,7 @@
 //! told to end. Requests and carriages share it; the `ledger` keeps it.
 
 use std::{
+    fmt,
     net::IpAddr,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
@@ -14,10 +15,17 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{codec::frame::FrameError, policy::limit::Permit, upstream::Lease};
 
-/// The name of a session inside one gate. Derived from the member and the app's own session id, so that every request of
-/// the session finds it; never shown to anyone.
+/// The name of a session inside a gate, and on every replica. Derived from the member and the app's own session id, so that
+/// every request of the session finds it. Clients never see it, and it opens nothing.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Key(pub u128);
+
+/// As operators read it, in records and in `log.debug_for`: its first half, in hexadecimal.
+impl fmt::Display for Key {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:016x}", self.0 >> 64)
+    }
+}
 
 /// How a session travels now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

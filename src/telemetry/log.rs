@@ -30,7 +30,7 @@ use tracing_subscriber::{
 };
 
 use super::record::FOLLOWED;
-use crate::config::log::{Format, Log};
+use crate::config::log::{Format, Log, is_session_name};
 
 /// Why `[log]` cannot be followed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -41,7 +41,9 @@ pub enum LogError {
     Level(String),
     #[error("{0:?} is not one of our targets, which begin with \"sockgate\"; what libraries write may hold tokens")]
     Target(String),
-    #[error("{0:?} follows nobody; write \"address:192.0.2.7\", \"address:192.0.2.0/24\" or \"subject:ana\"")]
+    #[error(
+        "{0:?} follows nobody; write \"address:192.0.2.7\", \"address:192.0.2.0/24\", \"subject:ana\" or \"session:\" with the name a record gives it"
+    )]
     Follow(String),
     #[error("the log is already set up")]
     Twice,
@@ -65,6 +67,16 @@ pub fn change(config: &Log) -> Result<(), LogError> {
 /// Whether an operator wants to see everything this client does.
 pub fn follows(address: IpAddr, subject: Option<&str>) -> bool {
     CONTROL.get().is_some_and(|control| control.followed.load().has(address, subject))
+}
+
+/// Whether an operator wants to see everything of the session of this name.
+pub fn follows_session(name: &str) -> bool {
+    CONTROL.get().is_some_and(|control| control.followed.load().has_session(name))
+}
+
+/// Whether anybody is followed at all: then what a request tells must be kept until it is known who asks.
+pub fn follows_anybody() -> bool {
+    CONTROL.get().is_some_and(|control| !control.followed.load().is_empty())
 }
 
 /// Nothing waits in a buffer of ours, but the stream may be anything.
@@ -145,6 +157,7 @@ fn level_of(name: &str) -> Option<LevelFilter> {
 pub struct Followed {
     networks: Vec<IpNet>,
     subjects: Vec<String>,
+    sessions: Vec<String>,
 }
 
 impl Followed {
@@ -158,6 +171,7 @@ impl Followed {
                     followed.networks.push(one.or_else(|_| network.parse()).map_err(|_| unreadable())?);
                 }
                 ("subject", subject) if !subject.is_empty() => followed.subjects.push(subject.into()),
+                ("session", name) if is_session_name(name) => followed.sessions.push(name.into()),
                 _ => return Err(unreadable()),
             }
         }
@@ -167,6 +181,14 @@ impl Followed {
     pub fn has(&self, address: IpAddr, subject: Option<&str>) -> bool {
         self.networks.iter().any(|network| network.contains(&address.to_canonical()))
             || subject.is_some_and(|subject| self.subjects.iter().any(|followed| followed == subject))
+    }
+
+    pub fn has_session(&self, name: &str) -> bool {
+        self.sessions.iter().any(|followed| followed == name)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty() && self.subjects.is_empty() && self.sessions.is_empty()
     }
 }
 

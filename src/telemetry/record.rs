@@ -25,6 +25,8 @@ pub struct Request {
     pub kind: &'static str,
     pub origin: String,
     pub subject: String,
+    /// The session's name, where it is known: by it all records of one session are found.
+    pub session: String,
     pub member: String,
     pub status: u16,
     /// The refusal's stable name.
@@ -38,6 +40,7 @@ pub struct Request {
 /// What is known of a session at its end.
 #[derive(Clone, Debug)]
 pub struct SessionEnd<'a> {
+    pub session: &'a str,
     pub address: IpAddr,
     pub subject: Option<&'a str>,
     /// The route it was on, and the member it lived on.
@@ -75,6 +78,7 @@ pub fn request(record: &Request, is_followed: bool) {
                 kind = record.kind,
                 origin = record.origin,
                 subject = record.subject,
+                session = record.session,
                 member = record.member,
                 status = record.status,
                 refusal = record.refusal,
@@ -98,22 +102,32 @@ pub fn request(record: &Request, is_followed: bool) {
 }
 
 /// One line for a session's whole life.
-pub fn session(end: &SessionEnd<'_>) {
-    event!(
-        target: ACCESS,
-        Level::INFO,
-        address = %end.address,
-        subject = end.subject,
-        path = end.path,
-        member = end.member,
-        transport = end.transport,
-        reason = end.reason,
-        code = end.code,
-        ms = end.lasted.as_millis() as u64,
-        messages_in = end.messages_in,
-        messages_out = end.messages_out,
-        bytes_in = end.bytes_in,
-        bytes_out = end.bytes_out,
-        "session ended"
-    );
+pub fn session(end: &SessionEnd<'_>, is_followed: bool) {
+    macro_rules! write_at {
+        ($target:expr) => {
+            event!(
+                target: $target,
+                Level::INFO,
+                session = end.session,
+                address = %end.address,
+                subject = end.subject,
+                path = end.path,
+                member = end.member,
+                transport = end.transport,
+                reason = end.reason,
+                code = end.code,
+                ms = end.lasted.as_millis() as u64,
+                messages_in = end.messages_in,
+                messages_out = end.messages_out,
+                bytes_in = end.bytes_in,
+                bytes_out = end.bytes_out,
+                "session ended"
+            )
+        };
+    }
+    if is_followed {
+        write_at!(FOLLOWED);
+    } else {
+        write_at!(ACCESS);
+    }
 }

@@ -6,7 +6,7 @@ use crate::config::{
     Config,
     admin::Admin,
     listen::Listen,
-    log::Log,
+    log::{Log, is_session_name},
     origin::{HostPattern, Pattern, PortPattern},
     socketio::Seal,
     tls::Tls,
@@ -131,11 +131,14 @@ pub fn log(log: &Log, bench: &mut Bench<'_>) {
         let is_known = match whom.split_once(':') {
             Some(("address", network)) => network.parse::<IpAddr>().is_ok() || network.parse::<ipnet::IpNet>().is_ok(),
             Some(("subject", subject)) => !subject.is_empty(),
+            Some(("session", name)) => is_session_name(name),
             _ => false,
         };
         if !is_known {
             let key = format!("log.debug_for.{index}");
-            bench.refuse(&key, "it names nobody to follow", "Write address:192.0.2.7, address:192.0.2.0/24 or subject:ana");
+            let instead =
+                "Write address:192.0.2.7, address:192.0.2.0/24, subject:ana, or session: with the name that records give it";
+            bench.refuse(&key, "it names nobody to follow", instead);
         }
     }
 }

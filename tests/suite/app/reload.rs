@@ -117,6 +117,40 @@ async fn a_reload_forgives_nobody() {
 }
 
 #[tokio::test]
+async fn a_session_or_a_subject_is_followed_from_the_next_reload_on() {
+    let app = App::start().await;
+    let quiet = || Settings::before(&[&app]).set("log.level", "warn");
+    let gate = Gate::start(Settings::before(&[&app])).await;
+    let issuer = Issuer::default();
+    let session = Session::open(&gate.client(), &issuer.token("ana")).await;
+    let other = Session::open(&gate.client(), &issuer.token("ana")).await;
+    let opened = gate.record(&[("message", "request"), ("kind", "open"), ("status", "200")]).await;
+    let name = opened["session"].as_str().expect("it has a name").to_string();
+
+    gate.reload(&quiet().set("log.debug_for", [format!("session:{name}").as_str()])).await;
+    assert_eq!(other.exchange("42[\"other\"]").await, "42[\"other\"]");
+    assert_eq!(session.exchange("42[\"x\"]").await, "42[\"x\"]");
+    let followed = [("target", "sockgate::followed"), ("session", name.as_str())];
+    for kind in ["post", "poll"] {
+        let record = gate.record(&[&followed[..], &[("kind", kind)]].concat()).await;
+        assert_eq!(
+            (&record["method"], &record["path"]),
+            (&if kind == "post" { "POST" } else { "GET" }.into(), &"/socket.io/".into())
+        );
+    }
+    let mut websocket = session.upgrade_well().await;
+    websocket.close(1000, "").await;
+    gate.record(&[&followed[..], &[("message", "session ended")]].concat()).await;
+    let strangers =
+        gate.records().into_iter().filter(|it| it["target"] == "sockgate::followed" && it["session"] != name.as_str());
+    assert_eq!(strangers.count(), 0, "the other session of the same user is not followed");
+
+    gate.reload(&quiet().set("log.debug_for", ["subject:ana"])).await;
+    other.exchange("42[\"more\"]").await;
+    gate.record(&[("target", "sockgate::followed"), ("subject", "ana"), ("kind", "post"), ("method", "POST")]).await;
+}
+
+#[tokio::test]
 async fn a_limiter_stays_with_a_route_that_moves() {
     let app = App::start().await;
     let route = |path: &str| {

@@ -199,7 +199,10 @@ fn followed_clients_are_known_by_address_network_and_subject() {
     ] {
         assert_eq!(followed.has(address.parse().unwrap(), subject), expected, "{address} {subject:?}");
     }
-    for bad in ["ana", "address:", "address:everyone", "subject:", "session:x"] {
+    let followed = Followed::read(&["session:5f1c2a9b03de4471".to_string()]).unwrap();
+    assert!(followed.has_session("5f1c2a9b03de4471") && !followed.has_session("5f1c2a9b03de4472"));
+    assert!(!followed.is_empty() && Followed::default().is_empty());
+    for bad in ["ana", "address:", "address:everyone", "subject:", "session:x", "session:5F1C2A9B03DE4471", "session:"] {
         assert_eq!(Followed::read(&[bad.to_string()]).unwrap_err(), LogError::Follow(bad.into()));
     }
 }

@@ -7,3 +7,4 @@ pub mod pages;
 mod path;
 mod query;
 mod serve;
+mod upgrade;

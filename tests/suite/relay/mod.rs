@@ -1,10 +1,13 @@
-//! What is carried, through the real program: sessions and their sealed ids, polling, WebSockets, and apps that misbehave.
+//! What is carried: sessions, their sealed ids and their ledger by themselves; polling, WebSockets and apps that misbehave
+//! through the real program.
 
 mod carriage;
 mod binding;
 mod expiry;
 mod handshake;
 mod hostile;
+mod outgoing;
 mod polling;
 mod seal;
+mod sealer;
 mod websocket;

@@ -3,4 +3,4 @@ mod connect;
 mod health;
 mod pool;
 mod route;
-mod support;
+pub mod support;

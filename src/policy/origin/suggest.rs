@@ -3,6 +3,7 @@
 
 use super::{
     judge::Judge,
+    list::Source,
     near::{Difference, Near},
     page::Page,
     refusal::{Category, OriginRefusal},
@@ -53,11 +54,43 @@ impl Judge {
         };
         let near = self.list().near(&page).or_else(|| self.list().alike(&page));
         match near {
-            Some(near) => format!("{}; {}", compare(&page, near), advise(&page, near)),
-            None => format!("no allowed origin has the host {}; {}", page.host(), advise_alone(&page)),
+            Some(near) => format!("{}; {}", compare(&page, near), self.advise(&page, Some(near.difference))),
+            None => format!("no allowed origin has the host {}; {}", page.host(), self.advise(&page, None)),
+        }
+    }
+
+    fn advise(&self, page: &Page, difference: Option<Difference>) -> String {
+        match difference {
+            // A host that looks alike is what somebody would register to deceive: no ready line to paste.
+            Some(Difference::Host) => "if it is a typing error, correct it where the page is served; if it is not yours, \
+                 somebody may be imitating you"
+                .into(),
+            None if page.is_rebindable() => format!(
+                "if it is yours, add \"{page}\" to origin.allow, or to listen.public_origins if it is the gate itself (over plain \
+                 http a name alone does not prove that)"
+            ),
+            None
+            | Some(Difference::Port | Difference::Scheme | Difference::SchemeAndPort | Difference::Labels | Difference::Apex) => {
+                format!("if it is yours, add \"{page}\" to origin.allow{}", self.by_variable(page))
+            }
+        }
+    }
+
+    /// The same by a variable. It replaces all that is configured, so the ready line repeats that; a line that would be cut
+    /// in the log is none.
+    fn by_variable(&self, page: &Page) -> String {
+        let kept = self.list().entries().iter().filter(|entry| matches!(entry.source, Source::Allow(_) | Source::Computed));
+        let whole: Vec<String> = kept.map(|entry| entry.pattern.to_string()).chain([page.to_string()]).collect();
+        let whole = whole.join(",");
+        match whole.len() <= LONGEST_LINE {
+            true => format!(" or set SOCKETIO_CORS_ORIGINS={whole}"),
+            false => ", or to the end of SOCKETIO_CORS_ORIGINS where the list stands there".into(),
         }
     }
 }
+
+/// What fits into a value of the log together with the reason.
+const LONGEST_LINE: usize = 100;
 
 fn compare(page: &Page, near: Near<'_>) -> String {
     let pattern = &near.entry.pattern;
@@ -69,27 +102,4 @@ fn compare(page: &Page, near: Near<'_>) -> String {
         Difference::Apex => format!("{page} is not covered by the allowed {pattern}, whose wildcard wants a name in front"),
         Difference::Host => format!("{page} looks like the allowed {pattern}, but its host is another"),
     }
-}
-
-fn advise(page: &Page, near: Near<'_>) -> String {
-    let pattern = &near.entry.pattern;
-    match near.difference {
-        Difference::Port | Difference::Scheme | Difference::SchemeAndPort | Difference::Labels | Difference::Apex => {
-            format!("if it is yours, add \"{page}\" to origin.allow or set SOCKETIO_CORS_ORIGINS={pattern},{page}")
-        }
-        // A host that looks alike is what somebody would register to deceive: no ready line to paste.
-        Difference::Host => "if it is a typing error, correct it where the page is served; if it is not yours, somebody may be \
-             imitating you"
-            .into(),
-    }
-}
-
-fn advise_alone(page: &Page) -> String {
-    if page.is_rebindable() {
-        return format!(
-            "if it is yours, add \"{page}\" to origin.allow, or to listen.public_origins if it is the gate itself (over plain \
-             http a name alone does not prove that)"
-        );
-    }
-    format!("if it is yours, add \"{page}\" to origin.allow or set SOCKETIO_CORS_ORIGINS={page}")
 }

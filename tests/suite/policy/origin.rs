@@ -630,7 +630,7 @@ fn suggestions_name_the_near_origin_the_difference_and_what_to_write() {
             "https://app.example.com:8443",
             "https://app.example.com:8443 differs from the allowed https://app.example.com only in the port; if it is yours, add \
              \"https://app.example.com:8443\" to origin.allow or set \
-             SOCKETIO_CORS_ORIGINS=https://app.example.com,https://app.example.com:8443",
+             SOCKETIO_CORS_ORIGINS=https://app.example.com,https://*.wild.example.net,https://app.example.com:8443",
         ),
         ("http://app.example.com", "only in the scheme"),
         ("http://app.example.com:8080", "in scheme and port"),
@@ -649,6 +649,32 @@ fn suggestions_name_the_near_origin_the_difference_and_what_to_write() {
     }
     let imitation = judge.suggest(&judge.judge(&ask("https://app.exanple.com")).expect_err("another host"));
     assert!(!imitation.contains("add \""), "no line to paste for a host that imitates ours: {imitation}");
+}
+
+#[test]
+fn a_suggested_variable_repeats_what_it_would_replace() {
+    let suggest = |origin: &Origin, page: &str| {
+        let judge = judge(origin);
+        judge.suggest(&judge.judge(&ask(page)).expect_err(page))
+    };
+    let listed = Origin { hosts: words(&["a.example"]), ports: vec![443], ..allow(&["https://b.example"]) };
+    for page in ["https://b.example:8443", "https://new.test"] {
+        let suggestion = suggest(&listed, page);
+        let line = suggestion.split_once("SOCKETIO_CORS_ORIGINS=").expect("it is short enough").1;
+        let named: Vec<&str> = line.split(',').collect();
+        assert!(named.contains(&"https://a.example") && named.contains(&"https://b.example"), "{suggestion}");
+        assert_eq!(named.last(), Some(&page));
+        // What is suggested does what it says.
+        let after = judge(&allow(&named));
+        for origin in ["https://a.example", "https://b.example", page] {
+            assert!(after.judge(&ask(origin)).is_ok(), "{origin} by {suggestion}");
+        }
+    }
+    let unlisted = suggest(&Origin::default(), "https://new.test");
+    assert!(unlisted.ends_with("or set SOCKETIO_CORS_ORIGINS=https://new.test"), "{unlisted}");
+    let many: Vec<String> = (0..20).map(|number| format!("https://page-{number}.example")).collect();
+    let long = suggest(&allow(&many.iter().map(String::as_str).collect::<Vec<_>>()), "https://new.test");
+    assert!(!long.contains("SOCKETIO_CORS_ORIGINS=") && long.contains("to the end of SOCKETIO_CORS_ORIGINS"), "{long}");
 }
 
 #[test]

@@ -14,7 +14,8 @@ pub struct Limit {
     pub handshakes_per_address: Rate,
     /// New sessions of one user, from whatever address.
     pub handshakes_per_user: Rate,
-    /// Connections from one address at once. Counted before TLS, for the address that connects. 0: no limit.
+    /// Connections from one address at once. Counted before TLS, for the address that connects, and so for the whole gate: no
+    /// route has its own. 0: no limit.
     pub connections_per_address: usize,
     /// Sessions from one address at once. 0: no limit.
     pub sessions_per_address: usize,

@@ -1,6 +1,10 @@
 //! Where the rules report to: finds who is to blame for a value, and tells each problem once.
 
-use crate::config::{Period, problem::Problem, provenance::Provenance};
+use crate::config::{
+    Period,
+    problem::{Problem, Source},
+    provenance::Provenance,
+};
 
 /// A key or secret shorter than this can be guessed (RFC 7518, 3.2).
 pub const SECRET_SIZE: usize = 32;
@@ -25,6 +29,12 @@ impl<'a> Bench<'a> {
     pub fn warn(&mut self, key: &str, what: impl Into<String>, instead: impl Into<String>) {
         let (key, source) = self.provenance.blame(key);
         self.report(Problem::warning(key, source, what, instead));
+    }
+
+    /// Whether a value is written under this very key; a route's may be inherited.
+    pub fn is_written_at(&self, key: &str) -> bool {
+        let (blamed, source) = self.provenance.blame(key);
+        blamed == key && source != Source::Default
     }
 
     /// Lengths of time that end everything at once when they are zero.

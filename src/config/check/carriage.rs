@@ -55,6 +55,16 @@ pub fn limit(table: &str, limit: &Limit, bench: &mut Bench<'_>) {
         let what = "with nobody remembered all clients share one bucket";
         bench.refuse(&format!("{table}.keys"), what, "Write for example 100000");
     }
+    // Connections are counted before anybody knows which route they will ask for.
+    let connections = format!("{table}.connections_per_address");
+    if table != "limit" && bench.is_written_at(&connections) {
+        let what = "a connection is counted when it is accepted, before any route is asked for";
+        bench.refuse(
+            &connections,
+            what,
+            "Write it once for the whole gate, under [limit]; a route can limit sessions_per_address",
+        );
+    }
 }
 
 pub fn socketio(table: &str, socketio: &SocketIo, bench: &mut Bench<'_>) {

@@ -57,6 +57,12 @@ fn rows() -> Vec<(&'static str, &'static str, &'static str, &'static str)> {
         ("[origin]\nhosts = [\"https://app.example\"]", "refused", "origin.hosts.0", "not a host name"),
         ("[origin]\nheaders = [\"*\"]", "refused", "origin.headers.0", "means nothing"),
         ("[limit]\nkeys = 0", "refused", "limit.keys", "one bucket"),
+        (
+            "[[route]]\npath = \"/\"\nlimit.connections_per_address = 3",
+            "refused",
+            "route.0.limit.connections_per_address",
+            "before any route",
+        ),
         ("[socketio]\ntransports = []", "refused", "socketio.transports", "no transport is left"),
         ("[socketio]\nping_timeout = 0", "refused", "socketio.ping_timeout", "no time at all"),
         ("[socketio]\nmax_payload = 10", "refused", "socketio.max_payload", "too little"),

@@ -73,6 +73,7 @@ pub fn tell(problems: &[Problem]) {
         match problem.severity {
             Severity::Refusal => tracing::error!(problem = %problem, "configuration"),
             Severity::Warning => tracing::warn!(problem = %problem, "configuration"),
+            Severity::Note => tracing::info!(problem = %problem, "configuration"),
         }
     }
 }

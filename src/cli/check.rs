@@ -11,7 +11,7 @@ use serde_json::json;
 use super::args::Check;
 use crate::{
     app::rehearse,
-    config::{self, Loaded, Sources},
+    config::{self, Loaded, Severity, Sources},
 };
 
 /// Loads, judges, prints.
@@ -41,8 +41,8 @@ pub fn to_text(loaded: &Loaded) -> String {
         }
         out.push_str(&columns(&listed));
     }
-    let refusals = loaded.problems.iter().filter(|problem| problem.is_refusal()).count();
-    let warnings = loaded.problems.len() - refusals;
+    let count = |severity| loaded.problems.iter().filter(|problem| problem.severity == severity).count();
+    let (refusals, warnings) = (count(Severity::Refusal), count(Severity::Warning));
     let verdict = match (refusals, warnings) {
         (0, 0) => "The gate would start.".to_string(),
         (0, warnings) => format!("The gate would start, with {}.", counted(warnings, "warning")),

@@ -194,7 +194,8 @@ impl Loading<'_> {
             Reading::Time => self.change(&path, Value::from(env::legacy_time(text)), source),
             Reading::Text => self.change(&path, Value::from(text), source),
             Reading::Unused => {
-                self.problems.push(Problem::warning("", source, legacy.note, "Nothing needs to be done"));
+                // It is the app's own, which runs beside us: not even --strict may ask for its removal.
+                self.problems.push(Problem::note("", source, legacy.note, "Nothing needs to be done"));
             }
         }
     }

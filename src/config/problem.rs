@@ -32,6 +32,8 @@ pub enum Severity {
     Refusal,
     /// It may, unless `--strict` is given.
     Warning,
+    /// It may in any case: there is nothing to mend.
+    Note,
 }
 
 /// Where a value came from.
@@ -57,6 +59,10 @@ impl Problem {
         Self::new(Severity::Warning, key.into(), source, what.into(), instead.into())
     }
 
+    pub fn note(key: impl Into<String>, source: Source, what: impl Into<String>, instead: impl Into<String>) -> Self {
+        Self::new(Severity::Note, key.into(), source, what.into(), instead.into())
+    }
+
     /// Names the known key that was probably meant.
     pub fn near(mut self, nearest: Option<String>) -> Self {
         self.nearest = nearest;
@@ -74,7 +80,7 @@ impl Problem {
 
 /// What `--strict` does: every warning becomes a refusal.
 pub fn harden(problems: &mut [Problem]) {
-    for problem in problems {
+    for problem in problems.iter_mut().filter(|problem| problem.severity == Severity::Warning) {
         problem.severity = Severity::Refusal;
     }
 }
@@ -91,6 +97,7 @@ impl fmt::Display for Problem {
         let severity = match self.severity {
             Severity::Refusal => "refused",
             Severity::Warning => "warning",
+            Severity::Note => "note",
         };
         write!(out, "{severity}: {}: ", self.source)?;
         if !self.key.is_empty() {

@@ -43,7 +43,8 @@ pub struct Upstream {
     /// Which requests may share a kept connection: `shared`, `session` (each session its own, for apps behind a cluster that
     /// pins connections), `off`.
     pub reuse: Reuse,
-    /// How long a kept connection may idle. Under the 5 s of Node and uvicorn.
+    /// How long a kept connection may idle. Keep it under the time after which the members close idle ones themselves, 5 s for
+    /// Node and uvicorn: a request that meets the close is lost.
     pub idle: Period,
     /// Ask members how they are: `off`, `tcp`, `http` (2xx or 3xx at `probe_path`), `engine` (a whole Engine.IO handshake at
     /// `probe_path`, which also learns the app's ping values).

@@ -1,6 +1,6 @@
 //! `[[upstream]]`, `[[route]]`, `[limit]` and `[socketio]`: that everything carried has a place to go and a bound.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::config::{
     Config,
@@ -8,10 +8,13 @@ use crate::config::{
     origin::{HostPattern, Pattern, PortPattern},
     route::{Kind, Route},
     socketio::SocketIo,
-    upstream::{Balance, Upstream},
+    upstream::{Balance, Reuse, Upstream},
 };
 
 use super::bench::{Bench, is_token};
+
+/// `keepAliveTimeout` of Node's http server, `--timeout-keep-alive` of uvicorn.
+const SERVERS_CLOSE_AFTER: Duration = Duration::from_secs(5);
 
 pub fn upstreams(config: &Config, bench: &mut Bench<'_>) {
     if config.upstream.is_empty() {
@@ -174,6 +177,10 @@ fn one_upstream(table: &str, upstream: &Upstream, bench: &mut Bench<'_>) {
         (Some(_), None) => bench.refuse(&key("client_key"), "client_certificate has no key beside it", "Name its file"),
         (None, Some(_)) => bench.refuse(&key("client_certificate"), "client_key has no certificate", "Name its file"),
         _ => {}
+    }
+    if upstream.reuse != Reuse::Off && upstream.idle.0 >= SERVERS_CLOSE_AFTER {
+        let what = format!("Node and uvicorn close connections that idle for 5 s; {} lets requests run into that", upstream.idle);
+        bench.warn(&key("idle"), what, "Use \"4s\", or be sure that every member keeps idle connections longer");
     }
     if !upstream.probe_path.is_empty() && !upstream.probe_path.starts_with('/') {
         bench.refuse(&key("probe_path"), "a path starts with /", "Write for example \"/healthz\"");

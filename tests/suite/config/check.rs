@@ -107,6 +107,12 @@ fn rows() -> Vec<(&'static str, &'static str, &'static str, &'static str)> {
             "no time",
         ),
         (
+            "[[upstream]]\nname = \"app\"\nmembers = [\"http://a:1\"]\nidle = \"5s\"",
+            "warning",
+            "upstream.0.idle",
+            "close connections that idle for 5 s",
+        ),
+        (
             "[[upstream]]\nname = \"a\"\nmembers = [\"http://a:1\"]\n[[upstream]]\nname = \"a\"\nmembers = [\"http://b:1\"]",
             "refused",
             "upstream.1.name",

@@ -170,5 +170,7 @@ fn empty_names_count_as_not_set_and_redis_is_told_to_be_unused() {
     workshop.config();
     let paragraphs = Workshop::ready().env("REDIS_URL", "redis://:hidden@redis:6379").paragraphs();
     assert_eq!(paragraphs.len(), 1);
-    assert!(paragraphs[0].starts_with("warning: REDIS_URL: not used"), "{paragraphs:?}");
+    assert!(paragraphs[0].starts_with("note: REDIS_URL: not used"), "{paragraphs:?}");
+    let strict = Workshop::ready().strict().env("REDIS_URL", "redis://redis:6379").load();
+    assert!(strict.config.is_some(), "the app beside us needs it: {:?}", strict.problems);
 }

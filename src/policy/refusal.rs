@@ -241,7 +241,6 @@ impl From<OriginRefusal> for Refused {
             | Category::Null => Refusal::Origin,
             Category::PreflightMethod | Category::PreflightHeader => Refusal::Preflight,
             Category::CrossSite => Refusal::CrossSite,
-            Category::SessionOrigin => Refusal::SessionOrigin,
             Category::Csrf => Refusal::Csrf,
         };
         Self::because(refusal, error.to_string())

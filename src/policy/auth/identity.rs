@@ -42,11 +42,6 @@ impl Identity {
         Self(parts)
     }
 
-    /// Nobody. The verifier hands it out where nobody need be known.
-    pub(super) fn nobody() -> Self {
-        Self(Arc::default())
-    }
-
     /// The identity in a seal that was opened with the gate's own key. Only for `relay/seal`: nobody else can know that the
     /// parts were verified.
     pub fn sealed(parts: SealedIdentity) -> Self {
@@ -60,10 +55,6 @@ impl Identity {
 
     pub fn subject(&self) -> Option<&str> {
         self.0.subject.as_deref()
-    }
-
-    pub fn is_anonymous(&self) -> bool {
-        self.0.subject.is_none()
     }
 
     /// The `iss` of the token it was taken from.

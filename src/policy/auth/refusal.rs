@@ -109,11 +109,6 @@ impl TokenRefusal {
             Self::Claim(path) => return Cow::Owned(format!("The token's claim \"{path}\" does not have the required value.")),
         })
     }
-
-    /// Whether the keys are missing rather than the client wrong: it may try again with the same token.
-    pub fn is_temporary(&self) -> bool {
-        *self == Self::KeysUnavailable
-    }
 }
 
 impl fmt::Display for TokenRefusal {

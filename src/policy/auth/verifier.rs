@@ -93,14 +93,6 @@ impl Verifier {
         }
     }
 
-    /// Nobody, where nobody need be known.
-    pub fn anonymous(&self) -> Option<Identity> {
-        match self.when {
-            When::None => Some(Identity::nobody()),
-            When::Handshake => None,
-        }
-    }
-
     /// Runs every check, also behind one that failed.
     pub fn explain(&self, token: &str, now: SystemTime) -> Explanation {
         let opened = match Opened::new(token) {

@@ -242,18 +242,6 @@ impl Grant {
         hash.as_ref().first_chunk().map(|first| u64::from_be_bytes(*first))
     }
 
-    /// Whether this request may belong to a session that showed `bound` first. Who shows no page is not another page:
-    /// browsers leave Origin out of same-origin reads.
-    pub fn judge_session(&self, bound: Option<u64>) -> Result<(), OriginRefusal> {
-        match (bound, self.tag()) {
-            (Some(bound), Some(tag)) if bound != tag => {
-                let shown = self.page.as_deref().unwrap_or_default();
-                Err(OriginRefusal::new(Category::SessionOrigin, shown.as_bytes()).readable(&self.cors))
-            }
-            _ => Ok(()),
-        }
-    }
-
     pub fn cors(&self) -> &Cors {
         &self.cors
     }

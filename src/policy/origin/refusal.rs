@@ -37,8 +37,6 @@ pub enum Category {
     PreflightHeader,
     /// The browser says that another site's page asked.
     CrossSite,
-    /// Another page than the one that opened the session.
-    SessionOrigin,
     /// The double-submit token is missing or differs.
     Csrf,
 }
@@ -68,7 +66,6 @@ impl Category {
             Self::PreflightMethod => "preflight_method",
             Self::PreflightHeader => "preflight_header",
             Self::CrossSite => "cross_site",
-            Self::SessionOrigin => "session_origin",
             Self::Csrf => "csrf",
         }
     }

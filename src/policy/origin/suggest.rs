@@ -36,9 +36,6 @@ impl Judge {
                 "{shown}: the browser says that another site's page asked (Sec-Fetch-Site); a page that is meant to connect \
                  sends its Origin, and a proxy in between must keep it"
             ),
-            Category::SessionOrigin => {
-                format!("{shown} used a session that another page had opened; each page opens its own")
-            }
             Category::Csrf => self.csrf().map_or_else(String::new, |csrf| {
                 format!(
                     "the token came in a cookie; repeat the value of the cookie {} in the header {}",

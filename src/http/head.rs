@@ -71,12 +71,6 @@ impl Head {
             upgrade,
         })
     }
-
-    /// Whether this is the path itself and not one below it. Engine.IO servers answer below their path too, but no client
-    /// asks there.
-    pub fn is_exactly(&self, path: &str) -> bool {
-        self.path == path
-    }
 }
 
 /// What a request on a Socket.IO route asks Engine.IO for.

@@ -66,13 +66,6 @@ pub fn drop_cors(headers: &mut HeaderMap) {
     drop_where(headers, |name| name.starts_with("access-control-"));
 }
 
-/// Makes `Vary` say that the answer depends on the asking page, once.
-pub fn merge_vary_origin(headers: &mut HeaderMap) {
-    if !has_token(headers, header::VARY, "origin") && !has_token(headers, header::VARY, "*") {
-        headers.append(header::VARY, HeaderValue::from_static("Origin"));
-    }
-}
-
 /// The value of the first cookie of this name. HTTP/2 clients may send one field a cookie.
 pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     cookies(headers, name).next()

@@ -142,12 +142,6 @@ impl Member {
         self.state.up_gauge.set(0);
     }
 
-    /// New sessions again.
-    pub fn undrain(&self, now: Instant) {
-        self.state.draining.store(false, Relaxed);
-        self.show(now);
-    }
-
     /// Takes note of how an exchange ended. So many failures in a row eject the member for a while, each time for longer; not
     /// when it is the last one that is up, for a doubtful member is better than none.
     pub fn report(&self, outcome: Outcome, now: Instant) {

@@ -111,24 +111,6 @@ fn an_apps_cors_headers_are_dropped() {
 }
 
 #[test]
-fn vary_says_origin_once() {
-    let cases: [(&[(&str, &str)], &[&str]); 6] = [
-        (&[], &["Origin"]),
-        (&[("vary", "Accept-Encoding")], &["Accept-Encoding", "Origin"]),
-        (&[("vary", "origin")], &["origin"]),
-        (&[("vary", "Accept, ORIGIN , x")], &["Accept, ORIGIN , x"]),
-        (&[("vary", "*")], &["*"]),
-        (&[("vary", "x-origin")], &["x-origin", "Origin"]),
-    ];
-    for (before, after) in cases {
-        let mut headers = map(before);
-        headers::merge_vary_origin(&mut headers);
-        headers::merge_vary_origin(&mut headers);
-        assert_eq!(headers.get_all("vary").iter().collect::<Vec<_>>(), after);
-    }
-}
-
-#[test]
 fn a_cookie_is_found_among_all_fields() {
     let headers = map(&[("cookie", "a=1; token2=no;token = abc ; x"), ("cookie", "token=\"second\"; e=")]);
     assert_eq!(headers::cookie(&headers, "token"), Some("abc"));

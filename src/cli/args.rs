@@ -91,7 +91,10 @@ Examples:
   sockgate explain origin https://app.example.com      may this page connect, and if not, what to write
   sockgate explain token eyJhbGciOi\u{2026}                  which checks a token passes (- reads it from standard input)
 
-A token on the command line can be seen by other users of the machine; prefer - for real ones."
+A token on the command line can be seen by other users of the machine; prefer - for real ones.
+
+Exit code: 0 when it was explained, whatever the verdict is: a page or a token that the gate refuses is 0 as well. 1 when there is
+nothing to explain it by: no such key or route, or a configuration that is refused. 2 when the command line is wrong."
     )]
     Explain(Explain),
 
@@ -103,7 +106,9 @@ Examples:
   sockgate token --subject ana --role admin --expires 1h
   sockgate token --subject 42 --claim status=active --claim tenant=acme
 
-Issuer and audience are those of the configuration unless given.")]
+Issuer and audience are those of the configuration unless given.
+
+Exit code: 0 with a token, 1 when none can be made.")]
     Token(Token),
 
     /// Everything at once, embedded: app servers, gate, certificate, token, and a tour of what the gate does
@@ -148,9 +153,13 @@ pub struct Explain {
     pub key: Option<String>,
 }
 
+const EXPLAINED: &str = "Exit code: 0 when it was explained, whatever the verdict is (the report's text says it), 1 when the \
+                         configuration is refused or has no such route, 2 when the command line is wrong.";
+
 #[derive(Clone, Debug, Subcommand)]
 pub enum About {
     /// May a page of this origin connect, and if not, why and what to write. Without a URL: the keys of [origin]
+    #[command(after_help = EXPLAINED)]
     Origin {
         /// The origin of a page, as in https://app.example.com:8443
         #[arg(value_name = "URL")]
@@ -160,6 +169,7 @@ pub enum About {
         path: Option<String>,
     },
     /// Which claims a token has, which checks it passes and which it fails
+    #[command(after_help = EXPLAINED)]
     Token {
         /// The token, or - to read it from standard input
         #[arg(value_name = "JWT")]

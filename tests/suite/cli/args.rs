@@ -65,6 +65,16 @@ fn a_malformed_assignment_is_not_repeated() {
 }
 
 #[test]
+fn every_help_of_explain_tells_its_exit_codes() {
+    let mut command = Cli::command();
+    let explain = command.find_subcommand_mut("explain").expect("a verb");
+    assert!(explain.render_long_help().to_string().contains("Exit code: 0 "));
+    for about in explain.get_subcommands_mut().filter(|about| about.get_name() != "help") {
+        assert!(about.render_long_help().to_string().contains("Exit code: 0 "), "{}", about.get_name());
+    }
+}
+
+#[test]
 fn every_help_has_an_example_or_an_exit_code() {
     for verb in Cli::command().get_subcommands() {
         let help = verb.clone().render_long_help().to_string();

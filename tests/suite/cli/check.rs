@@ -158,3 +158,21 @@ upstream = "app"
     assert_eq!(line("tls.certificate"), "config/sockgate.toml:5:1");
     assert_eq!(line("auth.keys.0"), "config/sockgate.toml:12:1");
 }
+
+#[test]
+fn explain_fails_only_where_nothing_can_be_explained() {
+    let (good, bad) = (workshop(GOOD), workshop("[listen]\nadress = 1\n"));
+    let code = |directory: &TempDir, arguments: &[&str]| sockgate(directory, &[&["explain"], arguments].concat()).status.code();
+    for (arguments, expected) in [
+        (&["listen.address"][..], 0),
+        (&["listen.adress"], 1),
+        (&["origin", "http://localhost:5000"], 0),
+        (&["origin", "https://strange.example"], 0),
+        (&["origin", "https://strange.example", "--path", "/nowhere/"], 1),
+        (&["token", "nonsense"], 0),
+        (&[], 2),
+    ] {
+        assert_eq!(code(&good, arguments), Some(expected), "{arguments:?}");
+    }
+    assert_eq!((code(&bad, &["listen.address"]), code(&bad, &["token", "x"])), (Some(0), Some(1)));
+}

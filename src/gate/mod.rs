@@ -142,7 +142,9 @@ impl Gate {
     fn measure_jwks(&self, generation: &Generation) {
         let (keys, age, failing) = (&self.metrics.jwks_keys, &self.metrics.jwks_age, &self.metrics.jwks_failing);
         // An issuer that is asked no longer is not shown any more.
-        (keys.clear(), age.clear(), failing.clear());
+        for family in [keys, age, failing] {
+            family.clear();
+        }
         for jwks in generation.jwks() {
             let (label, status) = (vec![("source", jwks.address())], jwks.status());
             let count = status.keys as i64;

@@ -1,10 +1,13 @@
 //! The story of a request: what is asked, which page asks, who, how often, where to, and then the carriage. Each step is a
 //! room's own judgement; here they only stand in order.
 
+mod builder;
 pub mod generation;
 pub mod identify;
+mod obstacle;
 pub mod pipeline;
 pub mod reply;
+pub mod room;
 pub mod story;
 pub mod wanted;
 
@@ -18,7 +21,8 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-pub use generation::{Generation, Room};
+pub use generation::{Generation, Lasting, Obstacle};
+pub use room::Room;
 
 use crate::{
     relay::{Ledger, admission::Bench},

@@ -68,7 +68,7 @@ struct SealKey {
 
 const KEY_ID: usize = 4;
 const VERSION: u8 = 1;
-/// Longer than any id this gate makes: an app's sid of 1 KiB and an identity of 2 KiB.
+/// Longer than any id this gate makes: `codec/engine` takes app ids of at most 256 bytes, an identity has at most 2 KiB.
 pub const LONGEST: usize = 4096;
 const LONGEST_FIELD: usize = 2048;
 

@@ -290,14 +290,14 @@ proptest! {
         for (user, begins) in steps {
             let held = model.entry(user).or_default();
             if begins {
-                match limiter.hold_user_session(&user.to_string()) {
+                match limiter.hold_user_session(user.to_string()) {
                     Ok(permit) => held.push(permit),
                     Err(_) => prop_assert_eq!(held.len(), 3),
                 }
             } else {
                 held.pop();
             }
-            prop_assert_eq!(limiter.user_sessions(&user.to_string()), held.len());
+            prop_assert_eq!(limiter.user_sessions(user.to_string()), held.len());
         }
         model.clear();
         prop_assert_eq!(limiter.keys(), 0);

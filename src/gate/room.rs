@@ -1,0 +1,123 @@
+//! A route with its judges: what decides about a request that it takes.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue};
+
+use crate::{
+    config::{
+        auth::When,
+        route::Kind,
+        upstream::{Balance, Upstream},
+    },
+    http::{forwarded::Client, head::Head, headers},
+    policy::{
+        auth::{Identity, Verifier},
+        limit::Limiter,
+        origin,
+    },
+    relay::Venue,
+    upstream::{MemberId, balance},
+};
+
+/// A route with its judges.
+pub struct Room {
+    pub venue: Arc<Venue>,
+    pub origin: origin::Judge,
+    pub verifier: Arc<Verifier>,
+    pub limiter: Arc<Limiter>,
+    pub(super) has_own_limiter: bool,
+    pub(super) hash: Hash,
+    pub(super) affinity_cookie: String,
+    pub(super) most_sessions: usize,
+    pub(super) path: String,
+    /// Where this route's app serves Engine.IO, under the rules of another route.
+    pub(super) endpoints: Vec<String>,
+}
+
+/// What `balance = "hash"` hashes.
+pub(super) enum Hash {
+    Nothing,
+    Subject,
+    Address,
+    Header(String),
+    Claim(String),
+}
+
+impl Hash {
+    /// What a pool's configuration says.
+    pub(super) fn of(upstream: &Upstream) -> Self {
+        match (upstream.balance, upstream.hash.split_once(':')) {
+            (Balance::LeastSessions | Balance::RoundRobin, _) => Self::Nothing,
+            (Balance::Hash, Some(("header", name))) => Self::Header(name.to_string()),
+            (Balance::Hash, Some(("claim", path))) => Self::Claim(path.to_string()),
+            (Balance::Hash, _) if upstream.hash == "address" => Self::Address,
+            (Balance::Hash, _) => Self::Subject,
+        }
+    }
+}
+
+impl Room {
+    /// What consistent hashing goes by. Nobody's subject: the address.
+    pub(super) fn hash_key(&self, identity: Option<&Identity>, client: &Client, headers: &HeaderMap) -> Option<u64> {
+        let address = || Some(balance::key(client.address.to_string().as_bytes()));
+        match &self.hash {
+            Hash::Nothing => None,
+            Hash::Address => address(),
+            Hash::Subject => {
+                identity.and_then(Identity::subject).map(|subject| balance::key(subject.as_bytes())).or_else(address)
+            }
+            Hash::Header(name) => headers.get(name).map(|value| balance::key(value.as_bytes())).or_else(address),
+            Hash::Claim(path) => identity
+                .and_then(|identity| identity.claim(path))
+                .map(|value| balance::key(value.to_string().as_bytes()))
+                .or_else(address),
+        }
+    }
+
+    /// The member an affinity cookie names. A forged one names nobody.
+    pub fn kept_member(&self, headers: &HeaderMap) -> Option<MemberId> {
+        if self.affinity_cookie.is_empty() || self.venue.kind == Kind::Socketio {
+            return None;
+        }
+        self.venue.sealer.open_mark(headers::cookie(headers, &self.affinity_cookie)?).ok()
+    }
+
+    /// Whether a request of this route would reach Engine.IO at its app, which another route guards. Servers answer below
+    /// their path too, and without its last slash; what names none of Engine.IO's parameters is no part of a session (the
+    /// client script, for one).
+    pub fn trespasses(&self, head: &Head) -> bool {
+        let names_session = || ["EIO", "transport", "sid", "j"].iter().any(|name| head.query.has(name));
+        if self.endpoints.is_empty() || !(head.upgrade.is_some() || names_session()) {
+            return false;
+        }
+        let asked = self.venue.manners.path(&head.path);
+        let bare = asked.trim_end_matches('/');
+        self.endpoints.iter().any(|endpoint| asked.starts_with(endpoint.as_str()) || endpoint.trim_end_matches('/') == bare)
+    }
+
+    /// Whether no new session has room any more.
+    pub fn is_full(&self) -> bool {
+        self.most_sessions > 0 && self.venue.ledger.entries() >= self.most_sessions
+    }
+
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Whether anybody must be known here.
+    pub fn asks_who(&self) -> bool {
+        self.verifier.when() != When::None
+    }
+
+    /// The affinity cookie for a client that has none or whose member is gone.
+    pub fn affinity(&self, kept: Option<MemberId>, member: MemberId, secure: bool) -> Option<HeaderValue> {
+        if self.affinity_cookie.is_empty() || self.venue.kind == Kind::Socketio || kept == Some(member) {
+            return None;
+        }
+        let mark = self.venue.sealer.seal_mark(member)?;
+        // A page of another origin sends it only with SameSite=None, which browsers take only over TLS.
+        let scope = if secure { "Secure; SameSite=None" } else { "SameSite=Lax" };
+        HeaderValue::try_from(format!("{}={mark}; Path={}; HttpOnly; {scope}", self.affinity_cookie, self.path)).ok()
+    }
+}

@@ -19,7 +19,6 @@ use crate::{
     },
     http::serve,
     net::{
-        Stream,
         accept::{self, Door, Pass},
         arrive,
     },
@@ -143,7 +142,10 @@ async fn serve_one(
             return;
         }
     };
-    count_handshake(&gate, &stream);
+    if peer.secure {
+        let outcome = if peer.resumed { "resumed" } else { "full" };
+        gate.metrics.tls_handshakes.get_or_create_owned(&[("outcome", outcome)]).inc();
+    }
     let http2 = peer.http2;
     let leave = words.finish.child_token();
     let connection = Connection { peer: Arc::new(peer), pass: Arc::new(pass), leave: leave.clone() };
@@ -157,13 +159,4 @@ async fn serve_one(
         () = Box::pin(serve::connection(stream, http2, shape, leave, metrics, answer, give_up)) => {}
         () = words.stop.cancelled() => {}
     }
-}
-
-fn count_handshake(gate: &Gate, stream: &Stream) {
-    let Stream::Tls(tls) = stream else { return };
-    let outcome = match tls.get_ref().1.handshake_kind() {
-        Some(rustls::HandshakeKind::Resumed) => "resumed",
-        _ => "full",
-    };
-    gate.metrics.tls_handshakes.get_or_create_owned(&[("outcome", outcome)]).inc();
 }

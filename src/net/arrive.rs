@@ -84,15 +84,9 @@ pub async fn arrive(
             pass.belongs_to(client.ip())?;
         }
     }
-    let peer = Peer { address: client.ip(), port: client.port(), local, secure: false, http2: false, server_name: None };
+    let peer = Peer { address: client.ip(), port: client.port(), local, secure: false, http2: false, resumed: false };
     let Some(config) = &arrival.tls else { return Ok((Stream::Plain(tcp), peer)) };
     let secured = secure(tcp, config.clone(), accepted + arrival.tls_deadline).await?;
-    let (_, state) = secured.get_ref();
-    let peer = Peer {
-        secure: true,
-        http2: state.alpn_protocol() == Some(b"h2"),
-        server_name: state.server_name().map(str::to_string),
-        ..peer
-    };
-    Ok((Stream::Tls(Box::new(secured)), peer))
+    let peer = Peer { secure: true, http2: secured.http2, resumed: secured.resumed, ..peer };
+    Ok((Stream::Tls(Box::new(secured.line)), peer))
 }

@@ -16,6 +16,6 @@ pub struct Peer {
     pub secure: bool,
     /// Whether HTTP/2 was agreed on.
     pub http2: bool,
-    /// The server name the client asked for (SNI).
-    pub server_name: Option<String>,
+    /// Whether its TLS handshake went on from an earlier one.
+    pub resumed: bool,
 }

@@ -3,11 +3,23 @@
 
 use std::{io, sync::Arc, time::Instant};
 
-use rustls::{ServerConfig, crypto::aws_lc_rs, version};
-use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout_at};
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use rustls::{
+    ProtocolVersion, ServerConfig,
+    crypto::aws_lc_rs,
+    server::UnbufferedServerConnection,
+    unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus},
+    version,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout_at,
+};
 
-use super::store::Store;
+use super::{
+    record::{Cipher, Line, RecordError, Records, Version as Format},
+    store::Store,
+};
 use crate::config::tls::Version;
 
 /// Why a TLS handshake came to nothing.
@@ -46,15 +58,23 @@ pub fn server_config(store: Arc<Store>, minimum: Version, http2: bool) -> Result
     config.send_tls13_tickets = 1;
     // Early data can be replayed.
     config.max_early_data_size = 0;
+    // After the handshake the records are ours (`record`).
+    config.enable_secret_extraction = true;
     Ok(config)
 }
 
+/// A connection whose handshake is made.
+#[derive(Debug)]
+pub struct Secured {
+    pub line: Line,
+    /// HTTP/2 was agreed.
+    pub http2: bool,
+    /// The client came with a ticket.
+    pub resumed: bool,
+}
+
 /// Makes the handshake. Boxed: its state is large, and the connection's task would carry it for life.
-pub async fn secure(
-    mut tcp: TcpStream,
-    config: Arc<ServerConfig>,
-    deadline: Instant,
-) -> Result<TlsStream<TcpStream>, TlsFailure> {
+pub async fn secure(mut tcp: TcpStream, config: Arc<ServerConfig>, deadline: Instant) -> Result<Secured, TlsFailure> {
     let handshake = async {
         if speaks_plain_http(&tcp).await {
             let _ = tcp.write_all(PLAIN_HTTP).await;
@@ -63,10 +83,117 @@ pub async fn secure(
             let _ = tcp.shutdown().await;
             return Err(TlsFailure::PlainHttp);
         }
-        TlsAcceptor::from(config).accept(tcp).await.map_err(TlsFailure::Handshake)
+        shake_hands(tcp, config).await.map_err(TlsFailure::Handshake)
     };
     timeout_at(deadline.into(), Box::pin(handshake)).await.map_err(|_| TlsFailure::Timeout)?
 }
+
+/// Lets rustls make the handshake and takes the keys over.
+async fn shake_hands(mut tcp: TcpStream, config: Arc<ServerConfig>) -> io::Result<Secured> {
+    let mut connection = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
+    let (mut heard, mut said, mut payload) = (Vec::new(), Vec::new(), Vec::new());
+    loop {
+        let UnbufferedStatus { mut discard, state, .. } = connection.process_tls_records(&mut heard);
+        let step = match state {
+            Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut said).map(|()| Step::Go)?,
+            Ok(ConnectionState::TransmitTlsData(data)) => {
+                data.done();
+                Step::Say
+            }
+            Ok(ConnectionState::BlockedHandshake) => Step::Hear,
+            // A client may send its request together with the end of its handshake.
+            Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                while let Some(record) = traffic.next_record() {
+                    let record = record.map_err(io::Error::other)?;
+                    payload.extend_from_slice(record.payload);
+                    discard += record.discard;
+                }
+                Step::Go
+            }
+            Ok(ConnectionState::WriteTraffic(_)) => Step::Done,
+            Ok(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) => {
+                say_why(&mut connection, &mut tcp).await;
+                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            }
+        };
+        heard.drain(..discard);
+        match step {
+            Step::Go => {}
+            Step::Say => {
+                tcp.write_all(&said).await?;
+                said.clear();
+            }
+            Step::Hear => {
+                if heard.len() > LARGEST_FLIGHT {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+                heard.reserve(READ_AHEAD);
+                if tcp.read_buf(&mut heard).await? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+            Step::Done => return take_over(tcp, connection, heard, payload).map_err(io::Error::other),
+        }
+    }
+}
+
+/// What a handshake needs next.
+enum Step {
+    Go,
+    Say,
+    Hear,
+    Done,
+}
+
+fn encode(mut data: EncodeTlsData<'_, rustls::server::ServerConnectionData>, said: &mut Vec<u8>) -> io::Result<()> {
+    let start = said.len();
+    let Err(EncodeError::InsufficientSize(size)) = data.encode(&mut []) else { return Ok(()) };
+    said.resize(start + size.required_size, 0);
+    data.encode(&mut said[start..]).map(|_| ()).map_err(io::Error::other)
+}
+
+/// A client whose handshake failed is told in TLS's own words, if its socket takes them at once.
+async fn say_why(connection: &mut UnbufferedServerConnection, tcp: &mut TcpStream) {
+    let mut said = Vec::new();
+    loop {
+        match connection.process_tls_records(&mut []).state {
+            Ok(ConnectionState::EncodeTlsData(data)) if said.len() < READ_AHEAD => {
+                if encode(data, &mut said).is_err() {
+                    break;
+                }
+            }
+            Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
+            _ => break,
+        }
+    }
+    let _ = tcp.try_write(&said);
+}
+
+fn take_over(
+    tcp: TcpStream,
+    connection: UnbufferedServerConnection,
+    partial: Vec<u8>,
+    payload: Vec<u8>,
+) -> Result<Secured, RecordError> {
+    let format = match connection.protocol_version() {
+        Some(ProtocolVersion::TLSv1_3) => Format::Tls13,
+        Some(ProtocolVersion::TLSv1_2) => Format::Tls12,
+        _ => return Err(RecordError::Suite),
+    };
+    let http2 = connection.alpn_protocol() == Some(b"h2");
+    let resumed = connection.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+    let (secrets, later) = connection.dangerous_into_kernel_connection().map_err(|_| RecordError::Suite)?;
+    let receive = Cipher::new(format, secrets.rx.0, &secrets.rx.1)?;
+    let send = Cipher::new(format, secrets.tx.0, &secrets.tx.1)?;
+    let line = Line::new(tcp, Records::new(format, receive, send, later), partial, payload);
+    Ok(Secured { line, http2, resumed })
+}
+
+/// More than the certificates of any client; the gate asks for none.
+const LARGEST_FLIGHT: usize = 64 * 1024;
+/// A ClientHello fits, and most of what comes after it.
+const READ_AHEAD: usize = 2048;
 
 async fn speaks_plain_http(tcp: &TcpStream) -> bool {
     let mut first = [0_u8; 4];

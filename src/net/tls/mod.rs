@@ -3,5 +3,6 @@
 pub mod accept;
 pub mod expiry;
 pub mod generate;
+pub mod record;
 pub mod store;
 pub mod trust;

@@ -20,7 +20,7 @@ fn begin(metrics: &Arc<Metrics>) -> Story {
         local: (Ipv4Addr::LOCALHOST, 2).into(),
         secure: false,
         http2: false,
-        server_name: None,
+        resumed: false,
     };
     Story::begin(metrics, &CancellationToken::new(), &peer)
 }

@@ -22,7 +22,7 @@ const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 fn peer(address: &str, secure: bool) -> Peer {
     let address: IpAddr = address.parse().unwrap();
     let local: SocketAddr = "192.0.2.1:8443".parse().unwrap();
-    Peer { address, port: 50_000, local, secure, http2: false, server_name: None }
+    Peer { address, port: 50_000, local, secure, http2: false, resumed: false }
 }
 
 fn trusted() -> Vec<IpNet> {

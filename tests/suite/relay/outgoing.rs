@@ -46,7 +46,7 @@ impl Case {
             local: "192.0.2.1:8443".parse().expect("an address"),
             secure: true,
             http2: false,
-            server_name: None,
+            resumed: false,
         };
         let client = forwarded::client(&peer, &parts.headers, &[]);
         let identity = self.identity.clone().map(Identity::sealed);

@@ -5,16 +5,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustls::{ClientConfig, HandshakeKind, ProtocolVersion, ServerConfig, pki_types::ServerName};
+use rustls::{ClientConfig, ProtocolVersion, ServerConfig, pki_types::ServerName};
 use sockgate::{
     config::tls::{Tls, Version},
-    net::tls::accept::{TlsFailure, secure},
+    net::tls::accept::{self, TlsFailure, secure},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tokio_rustls::{TlsConnector, client, server};
+use tokio_rustls::{TlsConnector, client};
 
 use super::{
     super::support::{pair, soon, until_end},
@@ -23,7 +23,7 @@ use super::{
 
 const LONG: Duration = Duration::from_secs(10);
 
-type Secured = Result<server::TlsStream<TcpStream>, TlsFailure>;
+type Secured = Result<accept::Secured, TlsFailure>;
 
 /// A handshake, seen from both sides.
 async fn meet(
@@ -59,10 +59,9 @@ async fn http2_is_preferred_http1_is_possible_and_unknown_protocols_are_refused(
     let certificate = shelf.certificate("gate", &["localhost"], 90);
     let server = server_of(&tls(&certificate, &[]));
     for (offered, chosen) in [(&["http/1.1", "h2"][..], Some("h2")), (&["http/1.1"], Some("http/1.1")), (&[], None)] {
-        let (_client, gate) = meet(&client_of(&certificate, offered), &server).await;
-        let gate = gate.unwrap();
-        assert_eq!(gate.get_ref().1.alpn_protocol(), chosen.map(str::as_bytes), "{offered:?}");
-        assert_eq!(gate.get_ref().1.server_name(), Some("localhost"));
+        let (client, gate) = meet(&client_of(&certificate, offered), &server).await;
+        assert_eq!(client.unwrap().get_ref().1.alpn_protocol(), chosen.map(str::as_bytes), "{offered:?}");
+        assert_eq!(gate.unwrap().http2, chosen == Some("h2"));
     }
     let (_, gate) = meet(&client_of(&certificate, &["spdy/3"]), &server).await;
     assert!(matches!(gate, Err(TlsFailure::Handshake(_))));
@@ -151,18 +150,16 @@ async fn a_session_is_resumed_without_memory_here() {
         let mut kinds = Vec::new();
         for _ in 0..2 {
             let (client, gate) = meet(&client, &server).await;
-            let (mut client, mut gate) = (client.unwrap(), gate.unwrap());
+            let (mut client, gate) = (client.unwrap(), gate.unwrap());
+            kinds.push(gate.resumed);
+            let mut gate = gate.line;
             // The ticket travels in front of the first bytes.
             gate.write_all(b"x").await.unwrap();
             gate.flush().await.unwrap();
             assert_eq!(soon("a byte", client.read_u8()).await.unwrap(), b'x');
-            kinds.push(gate.get_ref().1.handshake_kind().unwrap());
-            assert_eq!(gate.get_ref().1.protocol_version(), Some(ProtocolVersion::TLSv1_3));
+            assert_eq!(client.get_ref().1.protocol_version(), Some(ProtocolVersion::TLSv1_3));
         }
-        assert!(
-            matches!(kinds[..], [HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest, HandshakeKind::Resumed]),
-            "{kinds:?}"
-        );
+        assert_eq!(kinds, [false, true]);
         assert_eq!(server.max_early_data_size, 0, "early data can be replayed");
         assert_eq!(server.send_tls13_tickets, 1);
     }
@@ -174,7 +171,7 @@ async fn new_certificates_are_for_new_connections_and_old_ones_live_on() {
     let old = shelf.certificate("gate", &["localhost"], 90);
     let before = server_of(&tls(&old, &[]));
     let (client, gate) = meet(&client_of(&old, &["http/1.1"]), &before).await;
-    let (mut client, mut gate) = (client.unwrap(), gate.unwrap());
+    let (mut client, mut gate) = (client.unwrap(), gate.unwrap().line);
 
     let new = shelf.certificate("gate", &["localhost"], 90);
     let after = server_of(&tls(&new, &[]));

@@ -1,0 +1,235 @@
+//! A TCP connection that speaks TLS by [`Records`]. What was read is opened in a buffer that all connections of a thread share, and
+//! what is written is sealed there; a connection keeps only what could not go on: the beginning of a record, payload the
+//! reader had no room for, and records the socket did not take.
+
+use std::{
+    cell::RefCell,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+use super::{
+    cipher::{FRAGMENT, HEADER},
+    records::{ROOM, Records},
+};
+
+/// A TLS connection after its handshake.
+#[derive(Debug)]
+pub struct Line {
+    tcp: TcpStream,
+    records: Records,
+    /// The beginning of a record.
+    partial: Vec<u8>,
+    /// Payload that the reader had no room for.
+    ready: Vec<u8>,
+    /// How much of it was taken already.
+    given: usize,
+    /// Records that the socket did not take.
+    waiting: Vec<u8>,
+    written: usize,
+    /// What the other side sends has ended.
+    ended: bool,
+    /// Nothing of it is believed any more.
+    broken: bool,
+}
+
+thread_local! {
+    static OPENING: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
+    static SEALING: RefCell<Box<[u8]>> = RefCell::new(vec![0; AT_ONCE * (FRAGMENT + ROOM)].into_boxed_slice());
+}
+
+impl Line {
+    /// `partial` is what followed the handshake and is not opened yet, `ready` is payload that rustls has opened.
+    pub fn new(tcp: TcpStream, records: Records, partial: Vec<u8>, ready: Vec<u8>) -> Self {
+        Self { tcp, records, partial, ready, given: 0, waiting: Vec::new(), written: 0, ended: false, broken: false }
+    }
+
+    /// The connection underneath, for its options.
+    pub fn tcp(&self) -> &TcpStream {
+        &self.tcp
+    }
+
+    /// Gives the reader what is ready. `true`: there was something.
+    fn give(&mut self, into: &mut ReadBuf<'_>) -> bool {
+        let ready = &self.ready[self.given..];
+        if ready.is_empty() {
+            return false;
+        }
+        let taken = ready.len().min(into.remaining());
+        into.put_slice(&ready[..taken]);
+        self.given += taken;
+        if self.given == self.ready.len() {
+            self.ready = Vec::new();
+            self.given = 0;
+        }
+        true
+    }
+
+    /// Reads once and opens what is whole of it.
+    fn poll_open(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let held = self.partial.len();
+        let mut fresh = ReadBuf::new(&mut scratch[held..]);
+        // What came with the handshake is looked at before more is asked for.
+        if !self.is_whole() {
+            ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut fresh))?;
+            if fresh.filled().is_empty() {
+                self.ended = true;
+                // Without a goodbye the end may be somebody else's doing: readers that count on an end are told.
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+        let filled = held + fresh.filled().len();
+        scratch[..held].copy_from_slice(&self.partial);
+        let bytes = &mut scratch[..filled];
+        let opened = match self.records.open(bytes, &mut self.waiting) {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.broken = true;
+                self.partial = Vec::new();
+                // The alert goes out if the socket takes it now.
+                let _ = self.poll_drain(cx);
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
+            }
+        };
+        self.ended = opened.is_end;
+        keep(&mut self.partial, &bytes[opened.taken..]);
+        let (now, later) = bytes[..opened.payload].split_at(opened.payload.min(into.remaining()));
+        into.put_slice(now);
+        self.ready.extend_from_slice(later);
+        // An answer of TLS itself, to a new key for instance; whoever writes next sends what is left of it.
+        if !self.waiting.is_empty()
+            && let Poll::Ready(sent) = self.poll_drain(cx)
+        {
+            sent?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether what is held is a whole record, which it can only be right after the handshake.
+    fn is_whole(&self) -> bool {
+        let Some(header) = self.partial.first_chunk::<HEADER>() else { return false };
+        self.partial.len() - HEADER >= usize::from(u16::from_be_bytes([header[3], header[4]]))
+    }
+
+    /// Writes the records that wait.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.waiting.len() {
+            match ready!(Pin::new(&mut self.tcp).poll_write(cx, &self.waiting[self.written..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.written += written,
+            }
+        }
+        if !self.waiting.is_empty() {
+            self.waiting = Vec::new();
+            self.written = 0;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Seals some of the payload and hands it to the socket; what that does not take waits.
+    fn poll_seal(&mut self, cx: &mut Context<'_>, payload: &[u8]) -> Poll<io::Result<usize>> {
+        if self.broken {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        ready!(self.poll_drain(cx))?;
+        SEALING.with_borrow_mut(|scratch| {
+            let (mut taken, mut sealed) = (0, 0);
+            for fragment in payload.chunks(FRAGMENT).take(AT_ONCE) {
+                let record = self.records.seal(fragment, &mut scratch[sealed..]);
+                sealed += record.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+                taken += fragment.len();
+            }
+            let sealed = &scratch[..sealed];
+            let written = match Pin::new(&mut self.tcp).poll_write(cx, sealed) {
+                Poll::Ready(written) => written?,
+                Poll::Pending => 0,
+            };
+            self.waiting.extend_from_slice(&sealed[written..]);
+            Poll::Ready(Ok(taken))
+        })
+    }
+}
+
+/// Keeps `rest` without holding memory for nothing.
+fn keep(kept: &mut Vec<u8>, rest: &[u8]) {
+    kept.clear();
+    if rest.is_empty() {
+        *kept = Vec::new();
+    } else {
+        kept.extend_from_slice(rest);
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let line = self.get_mut();
+        if into.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        OPENING.with_borrow_mut(|scratch| {
+            loop {
+                if line.give(into) || line.ended {
+                    return Poll::Ready(Ok(()));
+                }
+                if line.broken {
+                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                }
+                let before = into.filled().len();
+                ready!(line.poll_open(cx, scratch, into))?;
+                if into.filled().len() > before {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        })
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.get_mut().poll_seal(cx, bytes)
+    }
+
+    /// Several short pieces, a head and its body, become one record.
+    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let line = self.get_mut();
+        let total: usize = parts.iter().map(|part| part.len()).sum();
+        if parts.len() == 1 || total > FRAGMENT {
+            let first = parts.iter().find(|part| !part.is_empty()).map_or(&[][..], |part| part);
+            return line.poll_seal(cx, first);
+        }
+        OPENING.with_borrow_mut(|scratch| {
+            let mut gathered = 0;
+            for part in parts {
+                scratch[gathered..gathered + part.len()].copy_from_slice(part);
+                gathered += part.len();
+            }
+            line.poll_seal(cx, &scratch[..gathered])
+        })
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_drain(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let line = self.get_mut();
+        line.records.close(&mut line.waiting);
+        ready!(line.poll_drain(cx))?;
+        Pin::new(&mut line.tcp).poll_shutdown(cx)
+    }
+}
+
+/// Bytes read at once: several records, and room for the beginning of one.
+const SCRATCH: usize = 64 * 1024;
+/// Records sealed at once: what a slow socket does not take of them is kept.
+const AT_ONCE: usize = 2;

@@ -18,8 +18,8 @@ pub struct Readiness {
     pub missing: Vec<String>,
 }
 
-/// Ready is who is not leaving, has fetched each issuer's keys at least once (else every token would be refused), and can
-/// bring somebody to some app.
+/// Ready is who is not leaving and has a route on which somebody can be known and brought to an app. An issuer or an app that is
+/// away is told; but where all gates meet the same one, going out of service for it would take down the other routes as well.
 pub fn readiness(gate: &Gate) -> Readiness {
     if gate.is_leaving() {
         return Readiness { is_ready: false, missing: vec!["draining".into()] };
@@ -29,7 +29,7 @@ pub fn readiness(gate: &Gate) -> Readiness {
     let unknown = unfetched(&generation);
     let pools = generation.routed_pools();
     let down: Vec<_> = pools.iter().filter(|pool| !pool.has_room(now)).collect();
-    let is_ready = unknown.is_empty() && down.len() < pools.len();
+    let is_ready = generation.rooms().iter().any(|room| room.verifier.can_judge() && room.venue.pool.has_room(now));
     let down = down.iter().map(|pool| format!("upstream {:?} has no member that takes new sessions", pool.name()));
     Readiness { is_ready, missing: unknown.into_iter().chain(down).collect() }
 }

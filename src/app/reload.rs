@@ -28,9 +28,8 @@ pub enum Outcome {
 /// refused. Reads files; not for a worker's thread.
 pub fn reload(gate: &Arc<Gate>, lasting: &Lasting, sources: &Sources, why: &str) -> (Outcome, Watch) {
     let (mut loaded, watch) = watch::load(sources);
-    if loaded.config.is_none() {
-        loaded = rehearse::complete(loaded);
-    }
+    // With objects of its own: what is refused must not have touched what serves.
+    loaded = rehearse::complete(loaded);
     tell(&loaded.problems);
     let before = gate.generation();
     let built = match loaded.config {

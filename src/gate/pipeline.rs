@@ -61,10 +61,16 @@ pub async fn answer(gate: Arc<Gate>, bench: Arc<Bench>, connection: Connection, 
     let mut story = Story::begin(&gate.metrics, &bench.stop, &connection.peer);
     let leave = connection.leave.clone();
     let told = panic::caught(&gate.metrics, tell(&gate, &generation, &bench, connection, request, &mut story)).await;
-    if gate.is_closed() && !matches!(told, Ok(Ok(_))) {
-        // Whoever starts over should not find the leaving gate again, which HTTP/2 would until it is told to go.
-        story.closes();
-        leave.cancel();
+    if gate.is_closed()
+        && let Ok(Err(refused)) = &told
+    {
+        // Whoever starts over should not find the leaving gate again, which HTTP/2 would until it is told to go. Other sessions on
+        // the connection may have some time left, so it is told only when it asks for something new.
+        match refused.refusal {
+            Refusal::Draining => leave.cancel(),
+            Refusal::SessionUnknown => story.closes(),
+            _ => {}
+        }
     }
     let answer = reply::told(told, &mut story);
     let answer = story.end(&generation, answer);

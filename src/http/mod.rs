@@ -6,6 +6,7 @@ pub mod forwarded;
 pub mod head;
 pub mod headers;
 pub mod host;
+pub mod pace;
 pub mod path;
 pub mod query;
 pub mod serve;

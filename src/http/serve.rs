@@ -27,7 +27,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::body::{Body, BodyError};
+use super::{
+    body::{Body, BodyError},
+    pace::{PACE, Pace, Paced},
+};
 use crate::{
     config::listen::Listen,
     net::{
@@ -178,9 +181,9 @@ where
 {
     let service = service_fn(move |request: Request<Incoming>| {
         let answer = answer(request);
-        async move { Ok::<_, Infallible>(answer.await) }
+        async move { Ok::<_, Infallible>(answer.await.map(Paced::new)) }
     });
-    let streams = Streams { clock: run.clock.clone(), metrics: run.metrics.clone() };
+    let streams = Streams { clock: run.clock.clone(), patience: shape.patience.write, metrics: run.metrics.clone() };
     let mut builder = http2::Builder::new(streams);
     builder
         .timer(TokioTimer::new())
@@ -270,11 +273,15 @@ fn count(metrics: &Metrics, end: &End) {
         End::Closed(Err(error)) => tracing::debug!(%error, "a connection broke"),
         End::Closed(Ok(())) => {}
         End::Cut(deadline) => {
-            metrics.deadlines.get_or_create_owned(&[("deadline", deadline.name())]).inc();
+            count_deadline(metrics, *deadline);
         }
         // Counted where it was caught.
         End::Panicked => {}
     }
+}
+
+fn count_deadline(metrics: &Metrics, deadline: Deadline) {
+    metrics.deadlines.get_or_create_owned(&[("deadline", deadline.name())]).inc();
 }
 
 /// Where HTTP/2 spawns its streams: a task of its own for each request, later for each WebSocket. While one runs the
@@ -282,6 +289,8 @@ fn count(metrics: &Metrics, end: &End) {
 #[derive(Clone)]
 struct Streams {
     clock: Arc<Clock>,
+    /// For a client that takes nothing of a stream.
+    patience: Duration,
     metrics: Arc<Metrics>,
 }
 
@@ -292,9 +301,15 @@ where
     fn execute(&self, stream: F) {
         let open = self.clock.open(Instant::now());
         let metrics = self.metrics.clone();
+        let pace = Arc::new(Pace::new(self.patience));
         tokio::spawn(async move {
-            // A stream that panicked is reset by being dropped.
-            let _ = panic::caught(&metrics, stream).await;
+            let stream = PACE.scope(pace.clone(), panic::caught(&metrics, stream));
+            tokio::select! {
+                biased;
+                // A stream that panicked is reset by being dropped, like one that is stuck.
+                _ = stream => {}
+                () = pace.stalled() => count_deadline(&metrics, Deadline::Write),
+            }
             drop(open);
         });
     }

@@ -66,6 +66,14 @@ impl From<io::Error> for DialError {
     }
 }
 
+/// One attempt. Where IPv6 is off, an IPv6 address cannot be assigned any source: that says nothing about our ports.
+async fn attempt(address: SocketAddr) -> Result<TcpStream, DialError> {
+    TcpStream::connect(address).await.map_err(|error| match error.kind() {
+        kind @ io::ErrorKind::AddrNotAvailable if address.is_ipv6() => DialError::Connect(kind),
+        _ => DialError::from(error),
+    })
+}
+
 /// An open connection to a target.
 #[derive(Debug)]
 pub enum Line {
@@ -186,14 +194,14 @@ pub fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 /// once, and the first connection wins. Attempts that lost are dropped with the set.
 async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, DialError> {
     if let [only] = addresses {
-        return Ok(TcpStream::connect(only).await?);
+        return attempt(*only).await;
     }
     let mut waiting = addresses.iter().copied();
     let mut attempts = JoinSet::new();
     let mut last = DialError::Unresolved;
     loop {
         match waiting.next() {
-            Some(address) => drop(attempts.spawn(TcpStream::connect(address))),
+            Some(address) => drop(attempts.spawn(attempt(address))),
             None if attempts.is_empty() => return Err(last),
             None => {}
         }
@@ -201,7 +209,9 @@ async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, DialError> {
         tokio::select! {
             ended = attempts.join_next() => match ended {
                 Some(Ok(Ok(stream))) => return Ok(stream),
-                Some(Ok(Err(error))) => last = DialError::from(error),
+                // What is wrong with the target is told rather than what is wrong here.
+                Some(Ok(Err(error))) if error.is_local() && last != DialError::Unresolved => {}
+                Some(Ok(Err(error))) => last = error,
                 Some(Err(_)) | None => {}
             },
             () = sleep(HEAD_START), if has_more => {}

@@ -14,10 +14,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use prometheus_client::metrics::counter::Counter;
-use tokio::{
-    sync::oneshot,
-    time::{Instant, Sleep},
-};
+use tokio::time::{Instant, Sleep};
 
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -32,7 +29,7 @@ use crate::{
     policy::{Refusal, Refused},
     upstream::{
         Member,
-        connect::{ExchangeError, Silence, Terms, Upload},
+        connect::{ExchangeError, Silence, Terms, Turn, Upload},
     },
 };
 
@@ -61,11 +58,10 @@ pub async fn client_body(incoming: Incoming, largest: u64, patience: Duration) -
     match declared {
         Some(size) if size > COLLECTED => {
             let timer = Box::pin(tokio::time::sleep(patience));
-            let (out, sent) = oneshot::channel();
+            let turn = Turn::default();
+            let upload = turn.watch();
             let started = Instant::now();
-            let bounded =
-                Bounded { inner: incoming, left: largest, read: 0, started, heard: started, patience, timer, _out: out };
-            let upload = Upload { sent, longest: patience.max(Duration::from_secs(size / BYTES_PER_SECOND)) };
+            let bounded = Bounded { inner: incoming, left: largest, read: 0, started, heard: started, patience, timer, turn };
             Ok(Taken { body: bounded.boxed_unsync(), size, is_closing: false, upload: Some(upload) })
         }
         Some(0) => Ok(Taken { body: body::empty(), size: 0, is_closing: false, upload: None }),
@@ -110,8 +106,7 @@ struct Bounded {
     heard: Instant,
     patience: Duration,
     timer: Pin<Box<Sleep>>,
-    /// Dropped with the body, which is when all of it is out.
-    _out: oneshot::Sender<()>,
+    turn: Turn,
 }
 
 impl HttpBody for Bounded {
@@ -120,6 +115,10 @@ impl HttpBody for Bounded {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
+        // The client is not blamed for the time the app took.
+        let waited = this.turn.is_clients();
+        this.started += waited;
+        this.heard += waited;
         loop {
             if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
                 let Some(frame) = frame else { return Poll::Ready(None) };
@@ -130,6 +129,7 @@ impl HttpBody for Bounded {
                 this.left = left;
                 this.read += bytes.len() as u64;
                 this.heard = Instant::now();
+                this.turn.is_members();
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
             ready!(this.timer.as_mut().poll(cx));
@@ -235,6 +235,14 @@ pub struct Attended {
 struct Watch {
     ending: Pin<Box<WaitForCancellationFutureOwned>>,
     timer: Pin<Box<Sleep>>,
+    /// When the app has been silent for too long.
+    until: Instant,
+}
+
+/// The nearer of a deadline and the end of an identity, but never at once again.
+fn next(until: Instant, left: Option<Duration>) -> Instant {
+    const MOMENT: Duration = Duration::from_millis(10);
+    left.map_or(until, |left| until.min(Instant::now() + left.max(MOMENT)))
 }
 
 /// The last two bytes of a body, and whether it has more.
@@ -273,19 +281,27 @@ impl Attended {
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
         let session = self.attendance.session();
         let left = session.expires.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
+        let patience = self.patience;
         let watch = self.watch.get_or_insert_with(|| {
-            let timer = tokio::time::sleep(left.map_or(self.patience, |left| left.min(self.patience)));
-            Watch { ending: Box::pin(session.ending.cancelled()), timer: Box::pin(timer) }
+            let until = Instant::now() + patience;
+            let timer = tokio::time::sleep_until(next(until, left));
+            Watch { ending: Box::pin(session.ending.cancelled()), timer: Box::pin(timer), until }
         });
         if watch.ending.as_mut().poll(cx).is_ready() && session.ending.reason() != Reason::Draining {
             return Poll::Ready(BodyError::Ended);
         }
-        ready!(watch.timer.as_mut().poll(cx));
-        if left.is_some_and(|left| left.is_zero()) {
-            self.ledger.close(session, Reason::Expired);
-            return Poll::Ready(BodyError::Ended);
+        loop {
+            ready!(watch.timer.as_mut().poll(cx));
+            // The wall clock and the timers' may disagree: each decides what is its own.
+            if left.is_some_and(|left| left.is_zero()) {
+                self.ledger.close(session, Reason::Expired);
+                return Poll::Ready(BodyError::Ended);
+            }
+            if Instant::now() >= watch.until {
+                return Poll::Ready(BodyError::Upstream);
+            }
+            watch.timer.as_mut().reset(next(watch.until, left));
         }
-        Poll::Ready(BodyError::Upstream)
     }
 
     /// The body is out: an app that closed the session in it has ended it.

@@ -41,6 +41,7 @@ impl Ledger {
     /// Enters a new session. One that is there already under this key (an app that gives the same id twice) is replaced and told to end.
     pub fn enter(&self, session: Session) -> Arc<Session> {
         let session = Arc::new(session);
+        session.confirm();
         self.count_opened(&session);
         let before = self.with(session.key, |sessions| sessions.insert(session.key, session.clone()));
         if before.is_none() {
@@ -84,7 +85,8 @@ impl Ledger {
     pub fn close(&self, session: &Arc<Session>, reason: Reason) {
         self.finish(session, reason);
         // What began as a WebSocket is not asked for again; a client that has polled may, and must hear that its session is over.
-        if session.started_as() == Transport::WebSocket {
+        // A session that came from elsewhere and that its app does not know leaves nothing to remember.
+        if session.started_as() == Transport::WebSocket || !session.is_known() {
             self.with(session.key, |sessions| {
                 if sessions.get(&session.key).is_some_and(|there| Arc::ptr_eq(there, session)) {
                     sessions.remove(&session.key);

@@ -144,7 +144,9 @@ pub async fn poll(
     admission: Admission,
     errand: &Errand,
 ) -> Result<Response<Body>, Refused> {
-    let attendance = attend(&session, Lane::Poll)?;
+    let mut attendance = attend(&session, Lane::Poll)?;
+    // A client that waits is there, whenever the app answers.
+    attendance.counts();
     let request = request(venue, &note, &admission, errand, body::empty());
     let member = admission.seat.member();
     // It is the app that ends a poll.
@@ -190,7 +192,7 @@ pub async fn post(
 }
 
 fn attend(session: &Arc<Session>, lane: Lane) -> Result<Attendance, Refused> {
-    let attendance = session.attend_by(lane, Instant::now());
+    let attendance = session.attend_by(lane);
     attendance.ok_or_else(|| Refused::because(Refusal::Engine, "too many requests of this session are under way"))
 }
 
@@ -218,9 +220,13 @@ fn request(venue: &Venue, note: &Note, admission: &Admission, errand: &Errand, b
     outgoing::request(&errand.parts, &errand.head, &venue.manners, &told).map(|()| body)
 }
 
-fn give_back(venue: &Venue, session: Arc<Session>, answer: Response<Body>, attendance: Attendance) -> Response<Body> {
+fn give_back(venue: &Venue, session: Arc<Session>, answer: Response<Body>, mut attendance: Attendance) -> Response<Body> {
     let (mut parts, body) = answer.into_parts();
     no_store(&mut parts.headers);
+    if parts.status.is_success() {
+        attendance.counts();
+        session.confirm();
+    }
     // An app that does not know the session any more has ended it.
     if parts.status == StatusCode::BAD_REQUEST && session.transport() == Transport::Polling {
         venue.ledger.close(&session, Reason::AppClosed);

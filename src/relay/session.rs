@@ -211,6 +211,8 @@ pub struct Session {
     origin: AtomicU64,
     /// Milliseconds after `opened` at which it was last heard of.
     heard: AtomicU64,
+    /// Its app knows it: has opened it here, or answered for it.
+    known: AtomicBool,
     /// Requests and carriages that serve it now, and of them its polls and POSTs.
     attended: AtomicU32,
     polls: AtomicU32,
@@ -265,6 +267,7 @@ impl Session {
             websocket: AtomicBool::new(opened.transport == Transport::WebSocket),
             origin: AtomicU64::new(opened.origin.unwrap_or(0)),
             heard: AtomicU64::new(0),
+            known: AtomicBool::new(false),
             attended: AtomicU32::new(0),
             polls: AtomicU32::new(0),
             posts: AtomicU32::new(0),
@@ -317,15 +320,14 @@ impl Session {
     }
 
     /// Someone serves it from now on, until the guard is dropped.
-    pub fn attend(self: &Arc<Self>, now: Instant) -> Attendance {
+    pub fn attend(self: &Arc<Self>) -> Attendance {
         self.attended.fetch_add(1, Ordering::AcqRel);
-        self.hear(now);
-        Attendance { session: self.clone(), lane: None }
+        Attendance { session: self.clone(), lane: None, counts: false }
     }
 
     /// The same for a poll or a POST. `None`: too many of them are under way.
-    pub fn attend_by(self: &Arc<Self>, lane: Lane, now: Instant) -> Option<Attendance> {
-        let mut attendance = self.attend(now);
+    pub fn attend_by(self: &Arc<Self>, lane: Lane) -> Option<Attendance> {
+        let mut attendance = self.attend();
         // Counted first: what is refused gives its place back by being dropped.
         attendance.lane = Some(lane);
         (self.lane(lane).fetch_add(1, Ordering::AcqRel) < A_LANE).then_some(attendance)
@@ -367,6 +369,18 @@ impl Session {
         true
     }
 
+    /// Its app knows it.
+    pub fn confirm(&self) {
+        if !self.is_known() {
+            self.known.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether its app has opened it here or answered for it, as far as this gate has seen.
+    pub fn is_known(&self) -> bool {
+        self.known.load(Ordering::Relaxed)
+    }
+
     /// Why it is over; meaningful once it is.
     pub fn end(&self) -> Reason {
         Reason::from_u8(self.end.load(Ordering::Acquire))
@@ -382,17 +396,26 @@ impl Session {
 pub struct Attendance {
     session: Arc<Session>,
     lane: Option<Lane>,
+    counts: bool,
 }
 
 impl Attendance {
     pub fn session(&self) -> &Arc<Session> {
         &self.session
     }
+
+    /// The app has it, or is about to: the session lives. What never gets so far keeps no session alive.
+    pub fn counts(&mut self) {
+        self.counts = true;
+        self.session.hear(Instant::now());
+    }
 }
 
 impl Drop for Attendance {
     fn drop(&mut self) {
-        self.session.hear(Instant::now());
+        if self.counts {
+            self.session.hear(Instant::now());
+        }
         if let Some(lane) = self.lane {
             self.session.lane(lane).fetch_sub(1, Ordering::AcqRel);
         }

@@ -10,7 +10,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use hyper::{body::Incoming, upgrade::Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -29,6 +29,7 @@ use crate::{
     http::{Body, body, headers, serve::Carrier, upgrade},
     net::dial::Line,
     policy::{Refusal, Refused, auth::Identity},
+    telemetry::panic,
     upstream::{
         Member,
         connect::{self, ExchangeError, Fault, Handshake, Tally},
@@ -96,11 +97,13 @@ pub async fn upgrade(
         return Err(Refused::because(Refusal::Engine, "a WebSocket carries this session already"));
     }
     let claim = Claim(Some(session.clone()));
-    let attendance = session.attend(Instant::now());
+    let mut attendance = session.attend();
     let said = ask(bench, venue, &admission.seat, note.identity.as_ref(), Some(&note.sid), &errand).await;
     match said {
         Ok(Said::Yes(agreed)) => {
             claim.keep();
+            attendance.counts();
+            session.confirm();
             Ok(hand_over(bench, venue, session, Some(attendance), agreed, None, errand))
         }
         Ok(Said::No(answer)) => Ok(answer),
@@ -176,9 +179,9 @@ async fn ask(
         Err(_) => Err(ExchangeError::Timeout),
     };
     match (blame(venue, sid), outcome(&said)) {
-        (Blame::Nothing, Outcome::Broken | Outcome::Timeout) => member.excuse(outcome(&said)),
-        (Blame::Silence, Outcome::Broken) => member.excuse(Outcome::Broken),
-        (Blame::Nothing | Blame::Silence | Blame::Everything, outcome) => member.report(outcome, Instant::now()),
+        (Blame::Nothing, outcome @ (Outcome::Broken | Outcome::Timeout | Outcome::Garbage)) => member.excuse(outcome),
+        (Blame::Silence, outcome @ (Outcome::Broken | Outcome::Garbage)) => member.excuse(outcome),
+        (_, outcome) => member.report(outcome, Instant::now()),
     }
     if said.is_ok() {
         venue.metrics.answer_seconds.observe(asked.elapsed().as_secs_f64());
@@ -189,7 +192,8 @@ async fn ask(
 /// What a member is blamed for when a handshake comes to nothing.
 enum Blame {
     Everything,
-    /// Not for hanging up: apps without Engine.IO say no in that way, and a client must not be able to eject a member by asking.
+    /// Only for saying nothing: apps without Engine.IO say no by hanging up, or in ways of their own, and a client must not be
+    /// able to eject a member by asking for it.
     Silence,
     /// A request inside a session: a client knows what its app does not answer.
     Nothing,
@@ -272,13 +276,17 @@ fn judge(answer: &Response<Incoming>, key: &str, offered: &[String]) -> Result<O
     }
 }
 
-/// An app's refusal, whole, so that its connection can go.
+/// An app's refusal, so that its connection can go: whole, unless it is a long one.
 async fn refused(mut shaken: Handshake) -> Result<Response<Body>, ExchangeError> {
-    let said = Limited::new(shaken.answer.body_mut(), LARGEST_REFUSAL)
-        .collect()
-        .await
-        .map_err(|_| ExchangeError::Garbage(Fault::TooLarge))?
-        .to_bytes();
+    let mut said = Vec::new();
+    while said.len() < LARGEST_REFUSAL
+        && let Some(frame) = shaken.answer.body_mut().frame().await
+    {
+        if let Ok(bytes) = frame.map_err(|_| ExchangeError::Broken)?.into_data() {
+            said.extend_from_slice(&bytes);
+        }
+    }
+    said.truncate(LARGEST_REFUSAL);
     let mut answer = shaken.answer.map(|_| body::full(said));
     headers::drop_hop_by_hop(answer.headers_mut());
     headers::drop_cors(answer.headers_mut());
@@ -301,20 +309,28 @@ fn hand_over(
         return Response::builder().status(StatusCode::INTERNAL_SERVER_ERROR).body(body::empty()).unwrap_or_default();
     };
     let protocol = agreed.protocol.clone().or_else(|| echo(&handshake, &errand));
-    let answer = upgrade::accept(&handshake, protocol.as_ref());
+    let mut answer = upgrade::accept(&handshake, protocol.as_ref());
+    // Its record names the session.
+    answer.extensions_mut().insert(session.key);
     let task = Task {
         venue: venue.clone(),
         bench: bench.clone(),
         upgraded: attendance.is_some(),
-        attendance: attendance.unwrap_or_else(|| session.attend(Instant::now())),
+        attendance: attendance.unwrap_or_else(|| session.attend()),
         session,
         pass: errand.pass,
         mask: [errand.random[0], errand.random[5], errand.random[9], errand.random[14]],
     };
+    let (metrics, ledger, session) = (venue.metrics.clone(), venue.ledger.clone(), task.session.clone());
     bench.tasks.spawn(async move {
-        match tokio::time::timeout(HAND_OVER, on_upgrade).await {
-            Ok(Ok(client)) => task.carry(client, agreed, opening).await,
-            _ => task.never_began(),
+        let carried = async {
+            match tokio::time::timeout(HAND_OVER, on_upgrade).await {
+                Ok(Ok(client)) => task.carry(client, agreed, opening).await,
+                _ => task.never_began(),
+            }
+        };
+        if panic::caught(&metrics, carried).await.is_err() {
+            ledger.close(&session, Reason::AppGone);
         }
     });
     answer

@@ -126,6 +126,11 @@ impl Verifier {
         &self.places
     }
 
+    /// Whether there is a key to check a token with, or nobody needs one.
+    pub fn can_judge(&self) -> bool {
+        self.when == When::None || !self.own.is_empty() || self.jwks.as_ref().is_some_and(|jwks| jwks.status().age.is_some())
+    }
+
     /// The issuer's keys, whose task somebody must run.
     pub fn jwks(&self) -> Option<&Arc<Jwks>> {
         self.jwks.as_ref()

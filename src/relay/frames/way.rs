@@ -162,9 +162,9 @@ impl Way {
             let early = std::mem::take(&mut self.early);
             self.bytes += early.len() as u64;
             let scan = self.walker.scan(&early);
-            judge(&scan).map_err(Broken::Fault)?;
+            let judged = judge(&scan).map_err(Broken::Fault);
             self.settle(scan, &early, 0)?;
-            return Ok(Poll::Ready(()));
+            return judged.map(Poll::Ready);
         }
         let held = self.held.len();
         let mut into = ReadBuf::new(&mut buffer[held..]);
@@ -191,7 +191,8 @@ impl Way {
             return Ok(Poll::Ready(()));
         }
         self.bytes += read as u64;
-        judge(&scan).map_err(Broken::Fault)?;
+        // What was scanned is passed on whatever comes of it: the app must not be left in the middle of a frame.
+        let judged = judge(&scan).map_err(Broken::Fault);
         let pass = &bytes[..scan.upto];
         let written = match pass {
             [] => 0,
@@ -204,7 +205,7 @@ impl Way {
         self.unflushed |= written > 0;
         let rest = &bytes[written..];
         self.settle(scan, rest, written)?;
-        Ok(Poll::Ready(()))
+        judged.map(Poll::Ready)
     }
 
     /// A muted reader is only listened to for its own goodbye.

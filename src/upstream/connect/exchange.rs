@@ -11,10 +11,7 @@ use std::{
 
 use ::http::{Request, Response};
 use hyper::body::Incoming;
-use tokio::{
-    sync::oneshot,
-    time::{sleep, timeout, timeout_at},
-};
+use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -27,6 +24,7 @@ use super::{
     answer::{AnswerBody, Return},
     keep::{Kept, ReuseKey},
     quota::{Quota, Tally},
+    upload::{self, Upload},
     wire::{self, Attempt, ExchangeError, Wire},
 };
 
@@ -47,25 +45,6 @@ pub struct Terms {
     /// A request whose body is still on its way: the member's time begins when it has all of it.
     pub upload: Option<Upload>,
     pub silence: Silence,
-}
-
-/// A request's body that its sender still sends.
-#[derive(Debug)]
-pub struct Upload {
-    /// Resolves, one way or the other, when the body is out.
-    pub sent: oneshot::Receiver<()>,
-    /// A member that takes longer than this to take it has stopped taking it.
-    pub longest: Duration,
-}
-
-impl Terms {
-    /// Resolves when the member's time is over.
-    async fn overdue(upload: Option<Upload>, patience: Duration) {
-        if let Some(upload) = upload {
-            let _ = timeout(upload.longest, upload.sent).await;
-        }
-        sleep(patience).await;
-    }
 }
 
 /// Whether a member that connects but does not answer is to blame for it.
@@ -98,7 +77,7 @@ impl Connections {
         let result = tokio::select! {
             biased;
             answered = self.carry(member, terms.reuse, dialed_by, request) => answered,
-            () = Terms::overdue(terms.upload, terms.patience) => Err(ExchangeError::Timeout),
+            () = upload::overdue(terms.upload, terms.patience) => Err(ExchangeError::Timeout),
         };
         tell(member, &result, terms.silence);
         result
@@ -159,8 +138,16 @@ impl Connections {
         }
     }
 
+    /// A place for one more connection; what idles gives its own up for it.
     fn count(&self) -> Result<Tally, DialError> {
-        self.quota.take(&self.open).ok_or_else(|| DialError::Local("all connections to app servers are taken".into()))
+        loop {
+            if let Some(tally) = self.quota.take(&self.open) {
+                return Ok(tally);
+            }
+            if !self.kept.give_up_one() {
+                return Err(DialError::Local("all connections to app servers are taken".into()));
+            }
+        }
     }
 
     fn hand_out(&self, answer: Response<Incoming>, wire: Wire, member: &Arc<Member>, reuse: ReuseKey) -> Response<AnswerBody> {
@@ -200,7 +187,7 @@ fn tell<T>(member: &Member, result: &Result<T, ExchangeError>, silence: Silence)
         Err(ExchangeError::Request(_)) => return,
     };
     match (silence, outcome) {
-        (Silence::Excused, Outcome::Timeout | Outcome::Broken) => member.excuse(outcome),
+        (Silence::Excused, Outcome::Timeout | Outcome::Broken | Outcome::Garbage) => member.excuse(outcome),
         (Silence::Counts | Silence::Excused, _) => member.report(outcome, Instant::now()),
     }
 }

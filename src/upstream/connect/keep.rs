@@ -81,6 +81,11 @@ impl Kept {
         });
     }
 
+    /// Closes an idle connection. `false`: there is none.
+    pub fn give_up_one(&self) -> bool {
+        self.lock().values_mut().find_map(VecDeque::pop_front).is_some()
+    }
+
     pub fn count(&self) -> usize {
         self.lock().values().map(VecDeque::len).sum()
     }

@@ -9,14 +9,16 @@ mod handshake;
 mod keep;
 mod quota;
 mod suspect;
+mod upload;
 mod wire;
 
 pub(in crate::upstream) use exchange::ask;
 
 pub use answer::AnswerBody;
-pub use exchange::{Connections, Silence, Terms, Upload};
+pub use exchange::{Connections, Silence, Terms};
 pub use handshake::{Handshake, shake_hands};
 pub use keep::ReuseKey;
 pub use quota::{Quota, Tally};
 pub use suspect::Fault;
+pub use upload::{Turn, Upload};
 pub use wire::ExchangeError;

@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
 };
 
 /// A bound that all workers share.
@@ -13,11 +13,15 @@ pub struct Quota {
     most: usize,
 }
 
-/// One open connection: counts for its worker and against the quota for as long as it lives.
+/// One open connection: counts for its worker and against the quota until the first of those who hold it lets go of it.
+#[derive(Clone, Debug)]
+pub struct Tally(Arc<Place>);
+
 #[derive(Debug)]
-pub struct Tally {
+struct Place {
     quota: Arc<Quota>,
     worker: Arc<AtomicUsize>,
+    is_free: AtomicBool,
 }
 
 impl Quota {
@@ -30,7 +34,8 @@ impl Quota {
         // Counted first: what is turned away gives its place back by being dropped.
         let before = self.open.fetch_add(1, Relaxed);
         worker.fetch_add(1, Relaxed);
-        let tally = Tally { quota: self.clone(), worker: worker.clone() };
+        let place = Place { quota: self.clone(), worker: worker.clone(), is_free: AtomicBool::new(false) };
+        let tally = Tally(Arc::new(place));
         (before < self.most).then_some(tally)
     }
 }
@@ -43,7 +48,10 @@ impl Default for Quota {
 
 impl Drop for Tally {
     fn drop(&mut self) {
-        self.quota.open.fetch_sub(1, Relaxed);
-        self.worker.fetch_sub(1, Relaxed);
+        let place = &self.0;
+        if !place.is_free.swap(true, Relaxed) {
+            place.quota.open.fetch_sub(1, Relaxed);
+            place.worker.fetch_sub(1, Relaxed);
+        }
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Wire {
     sender: http1::SendRequest<Body>,
     interim: Arc<Interim>,
     _driver: AbortOnDropHandle<()>,
+    /// Its place in the quota.
+    _tally: Option<Tally>,
 }
 
 /// What came of one attempt to send.
@@ -77,13 +79,14 @@ pub(super) async fn speak(line: Line, tally: Option<Tally>) -> Result<Wire, Exch
         .handshake(TokioIo::new(line))
         .await
         .map_err(|_| ExchangeError::Broken)?;
+    let open = tally.clone();
     let driver = tokio::spawn(async move {
-        let _counted = tally;
+        let _counted = open;
         if let Err(error) = connection.await {
             tracing::debug!(%error, "connection to a member ended");
         }
     });
-    Ok(Wire { sender, interim: Arc::default(), _driver: AbortOnDropHandle::new(driver) })
+    Ok(Wire { sender, interim: Arc::default(), _driver: AbortOnDropHandle::new(driver), _tally: tally })
 }
 
 /// One request on one wire. On every error the wire is in doubt and must be dropped, which its owner's `?` does.

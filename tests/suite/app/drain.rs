@@ -110,12 +110,11 @@ async fn nobody_new_is_let_in_while_leaving() {
 
     gate.signal(Signal::TERM);
     eventually("nobody accepts any more", async || gate.client().connect_tcp().await.is_err().then_some(())).await;
-    let _ = kept.write(gate.client().get(OPEN).origin(PAGE).token(&token).to_bytes()).await;
-    if let Ok(Some(answer)) = kept.answer("GET").await {
-        assert_eq!(answer.refusal(), (503, "draining".into()));
-        assert!(answer.header("retry-after").is_some());
-        answer.is_for_page(PAGE);
-    }
+    kept.write(gate.client().get(OPEN).origin(PAGE).token(&token).to_bytes()).await.expect("the gate reads");
+    let answer = kept.expect_answer("GET").await;
+    assert_eq!(answer.refusal(), (503, "draining".into()));
+    assert!(answer.header("retry-after").is_some());
+    answer.is_for_page(PAGE);
     assert_eq!(app.requests().len(), heard);
     gate.signal(Signal::TERM);
     assert_eq!(gate.exit_code().await, Some(0));
@@ -208,6 +207,35 @@ async fn a_client_of_http2_is_not_kept_by_a_gate_that_leaves() {
     // Its reconnect finds the connection gone and looks for another gate.
     eventually("the connection is let go", async || connection.send(client.get(OPEN).token(&token)).await.err()).await;
     assert_eq!(app.requests().len(), 2);
+    assert_eq!(gate.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_session_that_is_told_leaves_its_connection_to_the_others() {
+    let (app, gate) = secure_pair(|settings| settings.set("drain.grace", "60s")).await;
+    let client = gate.client_h2();
+    let token = Issuer::default().token("ana");
+    let connection = Multiplex::connect(&client).await.expect("connected");
+    let mut sessions = Vec::new();
+    for _ in 0..2 {
+        let opened = connection.send(client.get(OPEN).token(&token)).await.expect("opened");
+        sessions.push(Session::of(&client, &opened, Some(&token), None));
+    }
+    let polls: Vec<_> = sessions
+        .iter()
+        .map(|session| {
+            let (connection, poll) = (connection.clone(), session.poll());
+            tokio::spawn(async move { connection.send(poll).await.expect("answered") })
+        })
+        .collect();
+    app.heard(4).await;
+    gate.signal(Signal::TERM);
+    // One is told at once, the other has half of the grace period left.
+    eventually("one is told", async || polls.iter().any(|poll| poll.is_finished()).then_some(())).await;
+    let left = polls.iter().position(|poll| !poll.is_finished()).expect("the other has time");
+    let answer = connection.send(sessions[left].post("42[\"still here\"]")).await.expect("the connection is there");
+    assert_eq!(answer.text(), "ok");
+    gate.signal(Signal::TERM);
     assert_eq!(gate.exit_code().await, Some(0));
 }
 

@@ -1,8 +1,9 @@
 //! Clients that take their time: each wait has a deadline, and while they wait others are served.
 
 use crate::support::{
-    App, Gate, Issuer, Session, Settings,
+    App, Certificates, Gate, Issuer, Session, Settings, Step,
     client::Stream,
+    eventually, h2,
     sample::{before, pair_with, secure_pair, with_plain_routes},
     wire::Line,
     within,
@@ -118,6 +119,28 @@ async fn a_waiting_poll_is_not_idle() {
     idle.end().await;
     app.push("42[\"late\"]");
     assert_eq!(poll.expect_answer("GET").await.text(), "42[\"late\"]");
+}
+
+#[tokio::test]
+async fn a_client_of_http2_that_opens_no_window_does_not_keep_its_answer() {
+    let app = App::scripted(|seen| {
+        let parts = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n4\r\nmore\r\n";
+        seen.path().starts_with("/api/").then(|| vec![Step::say(parts), Step::Hang])
+    })
+    .await;
+    let certificates = Certificates::new("gate");
+    let settings = with_plain_routes(Settings::before(&[&app])).tls(&certificates).set("listen.write_deadline", "300ms");
+    let gate = Gate::start(settings).await;
+    let token = format!("Bearer {}", Issuer::default().token("ana"));
+    let fields =
+        [(":method", "GET"), (":scheme", "https"), (":authority", "localhost"), (":path", "/api/x"), ("authorization", &token)];
+    let no_window = h2::frame(h2::SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    let request = h2::frame(h2::HEADERS, h2::END_STREAM | h2::END_HEADERS, 1, &h2::hpack(&fields));
+    let mut line = gate.client_h2().raw([h2::preface(), no_window, request].concat()).await;
+    let frames = within("the stream is reset", h2::frames_until(&mut line, |kind, _| kind == h2::RST_STREAM)).await;
+    assert!(frames.iter().any(|(kind, stream, _)| (*kind, *stream) == (h2::RST_STREAM, 1)), "{frames:?}");
+    eventually("the app's connection is given up", async || (app.aborted() == 1).then_some(())).await;
+    assert_eq!(gate.metric("sockgate_deadlines_total{deadline=\"write\"}").await, 1.0);
 }
 
 #[tokio::test]

@@ -152,6 +152,15 @@ fn files_that_make_no_trust_are_named() {
 }
 
 #[test]
+fn want_of_our_own_is_told_from_the_targets_refusal() {
+    for (errno, is_local) in
+        [(24, true), (23, true), (99, true), (105, true), (12, true), (111, false), (113, false), (104, false)]
+    {
+        assert_eq!(DialError::from(std::io::Error::from_raw_os_error(errno)).is_local(), is_local, "errno {errno}");
+    }
+}
+
+#[test]
 fn address_families_take_turns() {
     let read = |list: &[&str]| list.iter().map(|text| text.parse().expect("an address")).collect::<Vec<SocketAddr>>();
     for (given, mixed) in [

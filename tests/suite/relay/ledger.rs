@@ -160,7 +160,7 @@ fn who_is_not_asked_for_is_abandoned_and_gives_back_what_it_held() {
     let book = Book::new();
     let silent = book.poll(1);
     let served = book.poll(2);
-    let attendance = served.attend(book.now);
+    let attendance = served.attend();
 
     book.ledger.sweep(book.now + ABANDONED - Duration::from_secs(1));
     assert_eq!(book.count(), (2, 0));

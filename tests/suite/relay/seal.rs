@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::support::{
-    App, Gate, Issuer, OPEN, OPEN_WEBSOCKET, PAGE, Session, Settings, eventually,
+    App, Gate, Issuer, OPEN, OPEN_WEBSOCKET, PAGE, Session, Settings, Step, eventually,
     sample::{pair, pair_with},
     session::open_packet,
     settings::SEAL,
@@ -246,6 +246,23 @@ async fn a_session_from_another_gate_takes_its_place_like_any_other() {
     assert_eq!(two.client().get(OPEN).token(&token).send().await.refusal(), (429, "user_sessions".into()));
     let second = Session::open(&one.client(), &token).await.with_client(&two.client());
     assert_eq!(second.poll().send().await.refusal(), (429, "user_sessions".into()));
+}
+
+#[tokio::test]
+async fn a_session_its_app_does_not_know_takes_nobodys_place() {
+    let app = App::scripted(|seen| {
+        let unknown = "HTTP/1.1 400 Bad Request\r\nContent-Length: 41\r\n\r\n{\"code\":1,\"message\":\"Session ID unknown\"}";
+        seen.query("sid").map(|_| vec![Step::say(unknown)])
+    })
+    .await;
+    let one = Gate::start(Settings::before(&[&app])).await;
+    let two = Gate::start(Settings::before(&[&app]).set("limit.sessions", 1)).await;
+    let token = Issuer::default().token("ana");
+    for _ in 0..3 {
+        let session = Session::open(&one.client(), &token).await;
+        assert_eq!(session.with_client(&two.client()).poll().send().await.status, 400);
+    }
+    assert_eq!(two.client().get(OPEN).token(&token).send().await.status, 200, "there is room");
 }
 
 #[tokio::test]

@@ -108,8 +108,9 @@ fn who_serves_it_keeps_it_from_being_idle() {
     assert_eq!(session.idle(later), Duration::from_secs(40));
     assert!(!session.is_attended());
 
-    let one = session.attend(now);
-    let two = session.attend(now);
+    let mut one = session.attend();
+    one.counts();
+    let two = session.attend();
     assert!(session.is_attended() && Arc::ptr_eq(one.session(), &session));
     assert_eq!(session.idle(later), Duration::ZERO);
     drop(one);
@@ -122,24 +123,36 @@ fn who_serves_it_keeps_it_from_being_idle() {
 }
 
 #[test]
+fn what_its_app_never_took_keeps_it_from_nothing() {
+    let (pool, now) = (room(), Instant::now());
+    let session = polling(&pool, now);
+    drop(session.attend());
+    drop(session.attend_by(Lane::Post));
+    assert_eq!(session.idle(now + Duration::from_secs(40)), Duration::from_secs(40));
+    assert!(!session.is_known());
+    session.confirm();
+    assert!(session.is_known());
+}
+
+#[test]
 fn a_lane_takes_two_at_a_time_and_no_more() {
     let (pool, now) = (room(), Instant::now());
     let session = polling(&pool, now);
     for (lane, other) in [(Lane::Poll, Lane::Post), (Lane::Post, Lane::Poll)] {
-        let one = session.attend_by(lane, now).expect("the client's own");
-        let two = session.attend_by(lane, now).expect("and one that it has given up");
+        let one = session.attend_by(lane).expect("the client's own");
+        let two = session.attend_by(lane).expect("and one that it has given up");
         for _ in 0..10 {
-            assert!(session.attend_by(lane, now).is_none(), "{lane:?}");
+            assert!(session.attend_by(lane).is_none(), "{lane:?}");
         }
-        assert!(session.attend_by(other, now).is_some(), "the other lane is free");
+        assert!(session.attend_by(other).is_some(), "the other lane is free");
         drop(one);
-        let three = session.attend_by(lane, now).expect("a place came free, in spite of all that were refused");
+        let three = session.attend_by(lane).expect("a place came free, in spite of all that were refused");
         assert!(session.is_attended());
         drop((two, three));
         assert!(!session.is_attended(), "what was refused attends nothing");
     }
-    let carriage = session.attend(now);
-    assert!(session.attend_by(Lane::Poll, now).is_some(), "a WebSocket is in no lane");
+    let carriage = session.attend();
+    assert!(session.attend_by(Lane::Poll).is_some(), "a WebSocket is in no lane");
     drop(carriage);
 }
 

@@ -48,6 +48,12 @@ impl Settings {
         self
     }
 
+    /// Without this key.
+    pub fn without(mut self, key: &str) -> Self {
+        self.top.remove(key);
+        self
+    }
+
     /// One more pool. Probes are off: what reaches an app is what a test sent.
     pub fn upstream(self, name: &str, apps: &[&App]) -> Self {
         let members: Vec<String> = apps.iter().map(|app| app.url()).collect();

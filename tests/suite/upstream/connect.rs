@@ -16,7 +16,7 @@ use sockgate::{
     net::dial::DialError,
     upstream::{
         Connections, ExchangeError, Pool, ReuseKey, Standing,
-        connect::{AnswerBody, Fault, Quota, Silence, Terms, Upload},
+        connect::{AnswerBody, Fault, Quota, Silence, Terms, Turn},
     },
 };
 use tokio::{io::AsyncReadExt, sync::mpsc};
@@ -85,6 +85,8 @@ async fn a_gate_without_room_for_a_connection_does_not_blame_the_member() {
         connections: Arc::new(Connections::new(Arc::new(Quota::new(1)))),
         pool: pool(&Upstream { eject_after: 1, ..config(&[&app.url, "http://127.0.0.1:1"]) }),
     };
+    // What idles gives its place up.
+    gate.text(ReuseKey::Session(1)).await.expect("whole");
     let first = gate.get(ReuseKey::Shared).await.expect("an answer");
     for _ in 0..3 {
         let refused = gate.get(ReuseKey::Shared).await.err();
@@ -463,8 +465,8 @@ async fn a_members_time_begins_when_it_has_the_whole_request() {
     let app = App::saying("", After::Hang).await;
     let gate = Gate::new(&app);
     let brief = Duration::from_millis(50);
-    let (out, sent) = tokio::sync::oneshot::channel();
-    let upload = Some(Upload { sent, longest: LONG });
+    let body = Turn::default();
+    let upload = Some(body.watch());
     let waiting = gate.exchange(Terms { reuse: ReuseKey::Shared, patience: brief, upload, silence: Silence::Counts }, get());
     tokio::pin!(waiting);
     // Another exchange, which begins later, has run out of time by then.
@@ -473,13 +475,14 @@ async fn a_members_time_begins_when_it_has_the_whole_request() {
         _ = &mut waiting => panic!("its body was still on its way"),
         other = gate.exchange(other, get()) => assert_eq!(other.err(), Some(ExchangeError::Timeout)),
     }
-    drop(out);
+    drop(body);
     assert_eq!(waiting.await.err(), Some(ExchangeError::Timeout));
-    // One that stopped taking the body is not waited for any longer than the body may last.
-    let (_out, sent) = tokio::sync::oneshot::channel();
-    let upload = Some(Upload { sent, longest: brief });
-    let terms = Terms { reuse: ReuseKey::Shared, patience: brief, upload, silence: Silence::Counts };
+    // One that stopped taking the body has used its time.
+    let body = Turn::default();
+    body.is_members();
+    let terms = Terms { reuse: ReuseKey::Shared, patience: brief, upload: Some(body.watch()), silence: Silence::Counts };
     assert_eq!(gate.exchange(terms, get()).await.err(), Some(ExchangeError::Timeout));
+    assert!(body.is_clients() >= brief && body.is_clients().is_zero());
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ pub mod errand;
 pub mod exchange;
 pub mod frames;
 pub mod ledger;
+pub mod live;
 pub mod outgoing;
 pub mod polling;
 pub mod seal;

@@ -2,34 +2,28 @@
 //! here before anything of it is passed on. Then HTTP ends on both sides, its futures are freed, and the carriage of
 //! `frames` goes on with the bare connections.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use hyper::{body::Incoming, upgrade::Upgraded};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use hyper::body::Incoming;
 
 use super::{
     admission::{Admission, Answered, Asked, Bench, Opener, Seat, Venue},
     errand::Errand,
     exchange,
-    frames::{Carriage, Exchanged, Opening, Terms},
+    frames::{Exchanged, Opening},
+    live::{Agreed, Life, SILENCE_MARGIN},
     outgoing, polling,
     seal::Note,
-    session::{Attendance, Held, Key, Reason, Session, Transport},
+    session::{Attendance, Held, Key, Session, Transport},
 };
 use crate::{
     config::route::Kind,
-    http::{Body, body, headers, serve::Carrier, upgrade},
+    http::{Body, body, headers, upgrade},
     net::dial::Line,
     policy::{Refusal, Refused, auth::Identity},
-    telemetry::panic,
     upstream::{
         Member,
         connect::{self, ExchangeError, Fault, Handshake, Tally},
@@ -39,27 +33,12 @@ use crate::{
 
 /// Of an app's refusal this much is passed on.
 const LARGEST_REFUSAL: usize = 64 * 1024;
-/// After our 101 the client's connection is ours at once; anything longer is a bug or a client that left.
-const HAND_OVER: Duration = Duration::from_secs(5);
-/// Beyond the app's own heartbeat.
-const SILENCE_MARGIN: Duration = Duration::from_secs(5);
 
 /// What the app said to the handshake.
 enum Said {
     Yes(Agreed),
     /// In its own words: a status and perhaps a body.
     No(Response<Body>),
-}
-
-/// The app's side of an agreed WebSocket.
-struct Agreed {
-    member: Arc<Member>,
-    line: Line,
-    /// Its place among the gate's connections to members.
-    tally: Tally,
-    /// What arrived together with the 101.
-    early: Bytes,
-    protocol: Option<HeaderValue>,
 }
 
 /// A new WebSocket: a Socket.IO session that starts on it, or one without Engine.IO. Also the member it has come to.
@@ -312,7 +291,7 @@ fn hand_over(
     let mut answer = upgrade::accept(&handshake, protocol.as_ref());
     // Its record names the session.
     answer.extensions_mut().insert(session.key);
-    let task = Task {
+    let life = Life {
         venue: venue.clone(),
         bench: bench.clone(),
         upgraded: attendance.is_some(),
@@ -321,18 +300,7 @@ fn hand_over(
         pass: errand.pass,
         mask: [errand.random[0], errand.random[5], errand.random[9], errand.random[14]],
     };
-    let (metrics, ledger, session) = (venue.metrics.clone(), venue.ledger.clone(), task.session.clone());
-    bench.tasks.spawn(async move {
-        let carried = async {
-            match tokio::time::timeout(HAND_OVER, on_upgrade).await {
-                Ok(Ok(client)) => task.carry(client, agreed, opening).await,
-                _ => task.never_began(),
-            }
-        };
-        if panic::caught(&metrics, carried).await.is_err() {
-            ledger.close(&session, Reason::AppGone);
-        }
-    });
+    bench.tasks.spawn(life.begin(on_upgrade, agreed, opening));
     answer
 }
 
@@ -340,123 +308,4 @@ fn hand_over(
 fn echo(handshake: &upgrade::Ask, errand: &Errand) -> Option<HeaderValue> {
     let marker = errand.withheld_protocols.first()?;
     handshake.protocols.contains(marker).then(|| HeaderValue::from_str(marker).ok()).flatten()
-}
-
-/// An open WebSocket and what it holds.
-struct Task {
-    venue: Arc<Venue>,
-    bench: Arc<Bench>,
-    session: Arc<Session>,
-    attendance: Attendance,
-    /// Whether the session began as polling.
-    upgraded: bool,
-    pass: Arc<dyn std::any::Any + Send + Sync>,
-    mask: [u8; 4],
-}
-
-impl Task {
-    async fn carry(self, client: Upgraded, agreed: Agreed, opening: Option<Box<dyn Opening>>) {
-        // HTTP/1.1 gives the bare connection back; an HTTP/2 stream stays wrapped.
-        match client.downcast::<Carrier>() {
-            Ok(parts) => {
-                let (stream, early) = (parts.io.into_inner(), parts.read_buf);
-                self.run(stream.into_untimed(), early, agreed, opening).await;
-            }
-            Err(client) => self.run(TokioIo::new(client), Bytes::new(), agreed, opening).await,
-        }
-    }
-
-    async fn run<C>(self, client: C, early: Bytes, agreed: Agreed, opening: Option<Box<dyn Opening>>)
-    where
-        C: AsyncRead + AsyncWrite + Reset + Unpin,
-    {
-        let terms = Arc::new(self.terms(&agreed.member));
-        let session = self.session.clone();
-        let mut carriage = Box::new(Carriage::new((client, &early), (agreed.line, &agreed.early), opening, terms, session));
-        let ended = tokio::select! {
-            ended = carriage.run() => ended,
-            // The worker's last hour: there is no time left for goodbyes.
-            () = self.bench.stop.cancelled() => carriage.cut(Reason::Draining),
-        };
-        let (mut client, mut upstream) = carriage.into_ends();
-        let _counted = agreed.tally;
-        if ended.reset {
-            client.reset();
-            upstream.reset();
-        }
-        drop((client, upstream));
-        self.ended(ended);
-    }
-
-    fn terms(&self, member: &Member) -> Terms {
-        let venue = &self.venue;
-        let is_engine = venue.kind == Kind::Socketio;
-        Terms {
-            limits: venue.limits,
-            // A client of Engine.IO answers the app's pings.
-            silence: if is_engine { venue.heartbeat(member) + SILENCE_MARGIN } else { venue.patience.ping * 2 },
-            ping: (!is_engine).then_some(venue.patience.ping),
-            stall: venue.patience.stall,
-            expires: self.session.expires,
-            mask: self.mask,
-            carried: venue.carried.clone(),
-        }
-    }
-
-    fn ended(self, ended: super::frames::Ended) {
-        let session = &self.session;
-        let metrics = &self.venue.metrics;
-        session.bytes_in.fetch_add(ended.moved.bytes_in, Ordering::Relaxed);
-        session.bytes_out.fetch_add(ended.moved.bytes_out, Ordering::Relaxed);
-        session.messages_in.fetch_add(ended.moved.messages_in, Ordering::Relaxed);
-        session.messages_out.fetch_add(ended.moved.messages_out, Ordering::Relaxed);
-        session.close_code.store(ended.code.unwrap_or(0), Ordering::Relaxed);
-        // A client that upgrades says `2probe` and then `5`: one that never came so far goes on by polling.
-        let did_upgrade = ended.moved.messages_in >= 2;
-        if self.upgraded {
-            let outcome = if did_upgrade { "done" } else { "failed" };
-            metrics.upgrades.get_or_create_owned(&[("outcome", outcome)]).inc();
-        }
-        if self.upgraded && !did_upgrade && !session.ending.is_told() {
-            session.back_to_polling();
-            return;
-        }
-        self.venue.ledger.close(session, ended.reason);
-        drop((self.attendance, self.pass));
-    }
-
-    fn never_began(self) {
-        if self.upgraded {
-            self.session.back_to_polling();
-        } else {
-            self.venue.ledger.close(&self.session, Reason::ClientGone);
-        }
-    }
-}
-
-/// A connection that can be dropped as rudely as its other half was.
-pub trait Reset {
-    fn reset(&mut self);
-}
-
-impl Reset for Line {
-    fn reset(&mut self) {
-        linger_not(self.tcp());
-    }
-}
-
-impl Reset for crate::net::Stream {
-    fn reset(&mut self) {
-        linger_not(self.tcp());
-    }
-}
-
-impl Reset for TokioIo<Upgraded> {
-    /// An HTTP/2 stream that is dropped unfinished is reset by that.
-    fn reset(&mut self) {}
-}
-
-/// Closing with a linger of zero sends RST instead of FIN.
-fn linger_not(tcp: &tokio::net::TcpStream) {
-    let _ = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO));
 }

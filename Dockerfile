@@ -11,6 +11,7 @@ WORKDIR /build
 
 # Dependencies in a layer of their own, which lasts until the lock file changes. cargo wants something to build with them.
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo ./.cargo
 RUN mkdir src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
     && cargo build --locked --profile dist --bin sockgate
 

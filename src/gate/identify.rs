@@ -36,8 +36,8 @@ pub fn shown(room: &Room, parts: &Parts, head: Option<&Head>) -> Shown {
     if !room.asks_who() {
         return Shown::nothing();
     }
-    let query = head.map_or("", |head| head.query.as_str());
-    let query: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+    let places = room.verifier.places();
+    let query = head.filter(|_| places.look_in_query()).map(|head| head.query.decoded()).unwrap_or_default();
     let subprotocols: Vec<&str> = parts
         .headers
         .get_all(header::SEC_WEBSOCKET_PROTOCOL)
@@ -52,7 +52,7 @@ pub fn shown(room: &Room, parts: &Parts, head: Option<&Head>) -> Shown {
         query: &query,
         subprotocols: &subprotocols,
     };
-    let found = room.verifier.places().find(&carrier);
+    let found = places.find(&carrier);
     let owned = |found: Found<'_>| Token { text: Zeroizing::new(found.token.to_string()), place: found.place.clone() };
     Shown { found: found.map(|found| found.map(owned)) }
 }

@@ -60,7 +60,9 @@ pub async fn answer(gate: Arc<Gate>, bench: Arc<Bench>, connection: Connection, 
     let generation = gate.generation();
     let mut story = Story::begin(&gate.metrics, &bench.stop, &connection.peer);
     let leave = connection.leave.clone();
-    let told = panic::caught(&gate.metrics, tell(&gate, &generation, &bench, connection, request, &mut story)).await;
+    // Boxed, for hyper keeps room for a request's future as long as its connection lives.
+    let told = Box::pin(tell(&gate, &generation, &bench, connection, request, &mut story));
+    let told = panic::caught(&gate.metrics, told).await;
     if gate.is_closed()
         && let Ok(Err(refused)) = &told
     {

@@ -3,7 +3,6 @@
 //! the gate sets replaces every spelling a client may have sent. Pure: randomness is an argument. RFC 7239, W3C Trace Context.
 
 use std::{
-    fmt::Write as _,
     net::{IpAddr, SocketAddr},
     sync::LazyLock,
 };
@@ -282,11 +281,9 @@ fn new_traceparent(fresh: &Fresh) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 0xf)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {

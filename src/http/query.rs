@@ -5,25 +5,39 @@
 use std::{borrow::Cow, fmt};
 
 /// The text behind `?`, without it. No `?` and an empty query are the same.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Query(String);
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Query {
+    raw: String,
+    /// Nothing in it is encoded, and nothing separates but `&`: most are like that, and are read without decoding.
+    is_plain: bool,
+}
 
 impl Query {
     pub fn new(raw: impl Into<String>) -> Self {
-        Self(raw.into())
+        let raw = raw.into();
+        let is_plain = !raw.bytes().any(|byte| matches!(byte, b'%' | b'+' | b';'));
+        Self { raw, is_plain }
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.raw
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.raw.is_empty()
     }
 
     /// Names and values as written. A parameter without `=` has an empty value; parameters of no text at all are skipped.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pieces().filter(|piece| !piece.is_empty()).map(split)
+    }
+
+    /// Names and values, decoded.
+    pub fn decoded(&self) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
+        match self.is_plain {
+            true => self.pairs().map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))).collect(),
+            false => form_urlencoded::parse(self.raw.as_bytes()).collect(),
+        }
     }
 
     /// The decoded value of a parameter that may be given once.
@@ -33,19 +47,25 @@ impl Query {
         if found.next().is_some() {
             return Err(Duplicate);
         }
-        Ok(first.map(|piece| decode(piece).1))
+        Ok(first.map(|piece| if self.is_plain { Cow::Borrowed(split(piece).1) } else { decode(piece).1 }))
     }
 
     /// Whether a server could find a parameter of this name, in whatever spelling: encoded, or behind a `;`, which some
     /// servers take for `&`.
     pub fn has(&self, name: &str) -> bool {
-        self.0.split(['&', ';']).any(|piece| is_named(piece, name))
+        if self.is_plain {
+            return self.pieces().any(|piece| split(piece).0 == name);
+        }
+        self.raw.split(['&', ';']).any(|piece| is_named(piece, name))
     }
 
     /// Whether a parameter of this name is written in another way than plainly.
     pub fn has_disguised(&self, name: &str) -> bool {
+        if self.is_plain {
+            return false;
+        }
         let plain = self.pieces().filter(|piece| split(piece).0 == name).count();
-        let any = self.0.split(['&', ';']).filter(|piece| is_named(piece, name)).count();
+        let any = self.raw.split(['&', ';']).filter(|piece| is_named(piece, name)).count();
         plain != any
     }
 
@@ -54,10 +74,13 @@ impl Query {
     pub fn without(&self, names: &[&str]) -> Self {
         let mut kept = self.clone();
         for name in names {
+            if !kept.has(name) {
+                continue;
+            }
             // A `;` inside a parameter that stays must not keep a token for servers that split there, so such a
             // parameter goes whole.
             let pieces: Vec<&str> = kept.pieces().filter(|piece| !piece.split(';').any(|part| is_named(part, name))).collect();
-            kept = Self(pieces.join("&"));
+            kept = Self::new(pieces.join("&"));
         }
         kept
     }
@@ -72,17 +95,23 @@ impl Query {
                 false => Cow::Borrowed(piece),
             })
             .collect();
-        Self(pieces.join("&"))
+        Self::new(pieces.join("&"))
     }
 
     fn pieces(&self) -> std::str::Split<'_, char> {
-        self.0.split('&')
+        self.raw.split('&')
     }
 }
 
 impl fmt::Display for Query {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(&self.raw)
+    }
+}
+
+impl Default for Query {
+    fn default() -> Self {
+        Self::new("")
     }
 }
 

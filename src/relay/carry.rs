@@ -35,17 +35,18 @@ pub async fn carry(
         return Err(Refusal::IdentityTooLarge.into());
     }
     let answer = match &admission.asked {
-        Asked::Open => return polling::open(bench, venue, admission, &errand).await,
-        Asked::OpenWebSocket | Asked::WebSocket => return websocket::open(bench, venue, admission, errand).await,
+        // Boxed each, for a request's future is as large as the largest of them, and is moved about.
+        Asked::Open => return Box::pin(polling::open(bench, venue, admission, &errand)).await,
+        Asked::OpenWebSocket | Asked::WebSocket => return Box::pin(websocket::open(bench, venue, admission, errand)).await,
         Asked::Poll(note) => {
             let note = note.clone();
             let session = known(venue, &note, &mut admission)?;
-            polling::poll(bench, venue, session, note, admission, &errand).await?
+            Box::pin(polling::poll(bench, venue, session, note, admission, &errand)).await?
         }
         Asked::Post(note) => {
             let note = note.clone();
             let session = known(venue, &note, &mut admission)?;
-            polling::post(bench, venue, session, note, admission, &errand, body).await?
+            Box::pin(polling::post(bench, venue, session, note, admission, &errand, body)).await?
         }
         Asked::Upgrade { note, on_trust } => {
             let (note, on_trust) = (note.clone(), *on_trust);
@@ -53,9 +54,9 @@ pub async fn carry(
             if on_trust && !session.trust_upgrade() {
                 return Err(Refusal::TokenAbsent.into());
             }
-            websocket::upgrade(bench, venue, session, note, admission, errand).await?
+            Box::pin(websocket::upgrade(bench, venue, session, note, admission, errand)).await?
         }
-        Asked::Http => http(bench, venue, admission, &errand, body).await?,
+        Asked::Http => Box::pin(http(bench, venue, admission, &errand, body)).await?,
     };
     Ok(Answered { answer, member })
 }

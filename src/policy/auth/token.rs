@@ -80,6 +80,11 @@ impl Places {
         Ok(found)
     }
 
+    /// Whether a token may be in the query, which must be parsed then.
+    pub fn look_in_query(&self) -> bool {
+        self.0.iter().any(|place| matches!(place, Place::Query(_)))
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Place> {
         self.0.iter()
     }

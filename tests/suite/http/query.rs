@@ -90,3 +90,21 @@ proptest! {
         prop_assert_eq!(replaced.replace("sid", &sid), query);
     }
 }
+
+proptest! {
+    /// What is read without decoding is what a decoder reads.
+    #[test]
+    fn plain_queries_are_read_as_decoders_read_them(raw in "[a-zA-Z0-9_=&~.-]{0,60}|[a-z=&%+;0-9]{0,40}") {
+        let query = Query::new(raw.as_str());
+        let decoded: Vec<_> = form_urlencoded::parse(raw.as_bytes()).collect();
+        prop_assert_eq!(query.decoded(), decoded.clone());
+        for (name, value) in decoded.iter().filter(|(name, _)| !name.is_empty()) {
+            prop_assert!(query.has(name));
+            match query.one(name) {
+                Ok(Some(one)) => prop_assert_eq!(&one, value),
+                Ok(None) => prop_assert!(false, "{name} is there"),
+                Err(Duplicate) => prop_assert!(decoded.iter().filter(|(other, _)| other == name).count() > 1),
+            }
+        }
+    }
+}

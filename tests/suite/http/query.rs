@@ -94,7 +94,7 @@ proptest! {
 proptest! {
     /// What is read without decoding is what a decoder reads.
     #[test]
-    fn plain_queries_are_read_as_decoders_read_them(raw in "[a-zA-Z0-9_=&~.-]{0,60}|[a-z=&%+;0-9]{0,40}") {
+    fn plain_queries_are_read_as_decoders_read_them(raw in "[a-zA-Z0-9_=&~.-]{0,60}|[a-z=&%+0-9]{0,40}") {
         let query = Query::new(raw.as_str());
         let decoded: Vec<_> = form_urlencoded::parse(raw.as_bytes()).collect();
         prop_assert_eq!(query.decoded(), decoded.clone());

@@ -23,6 +23,7 @@ use crate::{
         arrive,
     },
     relay::admission::Bench,
+    telemetry::panic,
     upstream::connect::{Connections, Quota},
 };
 
@@ -100,7 +101,11 @@ async fn work(sockets: Vec<Socket>, gate: Arc<Gate>, bounds: Bounds, words: Word
         let (gate, bench, words, connections) = (gate.clone(), bench.clone(), words.clone(), tasks.clone());
         let handle = move |tcp: TcpStream, address: SocketAddr, pass: Pass| {
             let serving = serve_one(gate.clone(), bench.clone(), words.clone(), socket.secure, tcp, address, pass);
-            connections.spawn(serving);
+            let metrics = gate.metrics.clone();
+            connections.spawn(async move {
+                // A panic before there is a request ends this connection alone.
+                let _ = panic::caught(&metrics, Box::pin(serving)).await;
+            });
         };
         tokio::spawn(accept::accept_loop(listener, bounds.door.clone(), close, handle));
     }

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    record::{Cipher, Line, RecordError, Records, Version as Format},
+    record::{self, Cipher, Line, RecordError, Records, Version as Format},
     store::Store,
 };
 use crate::config::tls::Version;
@@ -91,9 +91,11 @@ pub async fn secure(mut tcp: TcpStream, config: Arc<ServerConfig>, deadline: Ins
 /// Lets rustls make the handshake and takes the keys over.
 async fn shake_hands(mut tcp: TcpStream, config: Arc<ServerConfig>) -> io::Result<Secured> {
     let mut connection = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
-    let (mut heard, mut said, mut payload) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut heard, mut said) = (Vec::new(), Vec::new());
+    // rustls is shown one record after the other, up to the client's last of the handshake: what is behind it is for `record`.
+    let (mut shown, mut edge) = (0, 0);
     loop {
-        let UnbufferedStatus { mut discard, state, .. } = connection.process_tls_records(&mut heard);
+        let UnbufferedStatus { discard, state, .. } = connection.process_tls_records(&mut heard[..shown]);
         let step = match state {
             Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut said).map(|()| Step::Go)?,
             Ok(ConnectionState::TransmitTlsData(data)) => {
@@ -101,23 +103,15 @@ async fn shake_hands(mut tcp: TcpStream, config: Arc<ServerConfig>) -> io::Resul
                 Step::Say
             }
             Ok(ConnectionState::BlockedHandshake) => Step::Hear,
-            // A client may send its request together with the end of its handshake.
-            Ok(ConnectionState::ReadTraffic(mut traffic)) => {
-                while let Some(record) = traffic.next_record() {
-                    let record = record.map_err(io::Error::other)?;
-                    payload.extend_from_slice(record.payload);
-                    discard += record.discard;
-                }
-                Step::Go
-            }
             Ok(ConnectionState::WriteTraffic(_)) => Step::Done,
             Ok(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Err(error) => {
-                say_why(&mut connection, &mut tcp).await;
+                say_why(&mut connection, &mut tcp, said);
                 return Err(io::Error::new(io::ErrorKind::InvalidData, error));
             }
         };
         heard.drain(..discard);
+        (shown, edge) = (shown - discard, usize::saturating_sub(edge, discard));
         match step {
             Step::Go => {}
             Step::Say => {
@@ -125,15 +119,14 @@ async fn shake_hands(mut tcp: TcpStream, config: Arc<ServerConfig>) -> io::Resul
                 said.clear();
             }
             Step::Hear => {
-                if heard.len() > LARGEST_FLIGHT {
-                    return Err(io::ErrorKind::InvalidData.into());
+                if record::length(&heard[edge..]).is_none() && shown == heard.len() {
+                    read_more(&mut tcp, &mut heard).await?;
                 }
-                heard.reserve(READ_AHEAD);
-                if tcp.read_buf(&mut heard).await? == 0 {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
+                // The beginning of a record is shown as well: rustls knows at once when it is none.
+                edge = record::length(&heard[edge..]).map_or(edge, |length| edge + length);
+                shown = if edge > shown { edge } else { heard.len() };
             }
-            Step::Done => return take_over(tcp, connection, heard, payload).map_err(io::Error::other),
+            Step::Done => return take_over(tcp, connection, heard).map_err(io::Error::other),
         }
     }
 }
@@ -153,29 +146,34 @@ fn encode(mut data: EncodeTlsData<'_, rustls::server::ServerConnectionData>, sai
     data.encode(&mut said[start..]).map(|_| ()).map_err(io::Error::other)
 }
 
-/// A client whose handshake failed is told in TLS's own words, if its socket takes them at once.
-async fn say_why(connection: &mut UnbufferedServerConnection, tcp: &mut TcpStream) {
-    let mut said = Vec::new();
-    loop {
+async fn read_more(tcp: &mut TcpStream, heard: &mut Vec<u8>) -> io::Result<()> {
+    if heard.len() > LARGEST_FLIGHT {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    heard.reserve(READ_AHEAD);
+    match tcp.read_buf(heard).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
+}
+
+/// A client whose handshake failed is told in TLS's own words, behind what was said already, if its socket takes them at once.
+/// rustls must not look at what it heard again, so it is asked only as long as it has something to say.
+fn say_why(connection: &mut UnbufferedServerConnection, tcp: &mut TcpStream, mut said: Vec<u8>) {
+    while connection.wants_write() {
         match connection.process_tls_records(&mut []).state {
-            Ok(ConnectionState::EncodeTlsData(data)) if said.len() < READ_AHEAD => {
+            Ok(ConnectionState::EncodeTlsData(data)) => {
                 if encode(data, &mut said).is_err() {
                     break;
                 }
             }
-            Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
             _ => break,
         }
     }
     let _ = tcp.try_write(&said);
 }
 
-fn take_over(
-    tcp: TcpStream,
-    connection: UnbufferedServerConnection,
-    partial: Vec<u8>,
-    payload: Vec<u8>,
-) -> Result<Secured, RecordError> {
+fn take_over(tcp: TcpStream, connection: UnbufferedServerConnection, behind: Vec<u8>) -> Result<Secured, RecordError> {
     let format = match connection.protocol_version() {
         Some(ProtocolVersion::TLSv1_3) => Format::Tls13,
         Some(ProtocolVersion::TLSv1_2) => Format::Tls12,
@@ -186,12 +184,12 @@ fn take_over(
     let (secrets, later) = connection.dangerous_into_kernel_connection().map_err(|_| RecordError::Suite)?;
     let receive = Cipher::new(format, secrets.rx.0, &secrets.rx.1)?;
     let send = Cipher::new(format, secrets.tx.0, &secrets.tx.1)?;
-    let line = Line::new(tcp, Records::new(format, receive, send, later), partial, payload);
+    let line = Line::new(tcp, Records::new(format, receive, send, later), behind);
     Ok(Secured { line, http2, resumed })
 }
 
 /// More than the certificates of any client; the gate asks for none.
-const LARGEST_FLIGHT: usize = 64 * 1024;
+const LARGEST_FLIGHT: usize = 32 * 1024;
 /// A ClientHello fits, and most of what comes after it.
 const READ_AHEAD: usize = 2048;
 

@@ -4,6 +4,7 @@ use std::{fmt, ops::Range};
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use rustls::ConnectionTrafficSecrets;
+use zeroize::Zeroizing;
 
 use super::error::RecordError;
 
@@ -17,7 +18,7 @@ pub enum Version {
 /// One direction's key and where it stands. Its memory is wiped when it is dropped.
 pub struct Cipher {
     key: LessSafeKey,
-    iv: [u8; NONCE_LEN],
+    iv: Zeroizing<[u8; NONCE_LEN]>,
     /// Records so far: each has its own nonce.
     sequence: u64,
     /// After so many records the key has seen enough (RFC 8446 section 5.5).
@@ -52,7 +53,7 @@ impl Cipher {
         };
         Ok(Self {
             key: LessSafeKey::new(UnboundKey::new(algorithm, key.as_ref()).map_err(|_| RecordError::Suite)?),
-            iv: iv.as_ref().try_into().map_err(|_| RecordError::Suite)?,
+            iv: Zeroizing::new(iv.as_ref().try_into().map_err(|_| RecordError::Suite)?),
             sequence,
             most,
             shape,
@@ -101,7 +102,7 @@ impl Cipher {
             Shape::Tls13 | Shape::Tls12ChaCha => (self.nonce(), 0),
             Shape::Tls12Gcm => {
                 let explicit: &[u8; EXPLICIT] = body.first_chunk().ok_or(RecordError::Forged)?;
-                let mut nonce = self.iv;
+                let mut nonce = *self.iv;
                 nonce[NONCE_LEN - EXPLICIT..].copy_from_slice(explicit);
                 (nonce, EXPLICIT)
             }
@@ -115,16 +116,16 @@ impl Cipher {
             let most = text.len() <= FRAGMENT;
             return most.then_some((header[0], prefix..prefix + length)).ok_or(RecordError::TooLong);
         }
-        // Padding is zeros behind the content type.
-        let end = text.iter().rposition(|byte| *byte != 0).ok_or(RecordError::Unexpected)?;
-        if end > FRAGMENT {
+        if text.len() > FRAGMENT + 1 {
             return Err(RecordError::TooLong);
         }
+        // Padding is zeros behind the content type.
+        let end = text.iter().rposition(|byte| *byte != 0).ok_or(RecordError::Unexpected)?;
         Ok((text[end], 0..end))
     }
 
     fn nonce(&self) -> [u8; NONCE_LEN] {
-        let mut nonce = self.iv;
+        let mut nonce = *self.iv;
         for (byte, sequence) in nonce[NONCE_LEN - EXPLICIT..].iter_mut().zip(self.sequence.to_be_bytes()) {
             *byte ^= sequence;
         }
@@ -180,8 +181,9 @@ pub const LARGEST: usize = HEADER + EXPLICIT + 1 + TAG;
 pub const FRAGMENT: usize = 1 << 14;
 /// Type, version and length in front of every record.
 pub const HEADER: usize = 5;
-/// What a record may have beyond its payload in either version (RFC 5246 section 6.2.3: the larger of the two).
-pub const EXPANSION: usize = 2048;
+/// What a record may have beyond its payload.
+pub const EXPANSION_12: usize = 2048;
+pub const EXPANSION_13: usize = 256;
 pub const APPLICATION_DATA: u8 = 23;
 const TAG: usize = 16;
 const EXPLICIT: usize = 8;

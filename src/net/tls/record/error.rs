@@ -15,6 +15,8 @@ pub enum RecordError {
     Unexpected,
     #[error("a malformed message")]
     Malformed,
+    #[error("a value that has no meaning")]
+    Illegal,
     #[error("too many messages without data")]
     Flood,
     #[error("the key has seen enough, and there is no other")]
@@ -31,6 +33,7 @@ pub enum Alert {
     UnexpectedMessage = 10,
     BadRecordMac = 20,
     RecordOverflow = 22,
+    IllegalParameter = 47,
     DecodeError = 50,
     InternalError = 80,
 }
@@ -43,6 +46,7 @@ impl RecordError {
             Self::TooLong => Some(Alert::RecordOverflow),
             Self::Unexpected | Self::Flood => Some(Alert::UnexpectedMessage),
             Self::Malformed => Some(Alert::DecodeError),
+            Self::Illegal => Some(Alert::IllegalParameter),
             Self::Suite | Self::Seal | Self::Worn => Some(Alert::InternalError),
             Self::Alerted(_) => None,
         }

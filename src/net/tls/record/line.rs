@@ -15,8 +15,8 @@ use tokio::{
 };
 
 use super::{
-    cipher::{FRAGMENT, HEADER},
-    records::{ROOM, Records},
+    cipher::FRAGMENT,
+    records::{ROOM, Records, length},
 };
 
 /// A TLS connection after its handshake.
@@ -35,6 +35,8 @@ pub struct Line {
     written: usize,
     /// What the other side sends has ended.
     ended: bool,
+    /// It ended without a goodbye.
+    cut: bool,
     /// Nothing of it is believed any more.
     broken: bool,
 }
@@ -45,9 +47,20 @@ thread_local! {
 }
 
 impl Line {
-    /// `partial` is what followed the handshake and is not opened yet, `ready` is payload that rustls has opened.
-    pub fn new(tcp: TcpStream, records: Records, partial: Vec<u8>, ready: Vec<u8>) -> Self {
-        Self { tcp, records, partial, ready, given: 0, waiting: Vec::new(), written: 0, ended: false, broken: false }
+    /// `behind` is what came behind the handshake, not opened yet.
+    pub fn new(tcp: TcpStream, records: Records, behind: Vec<u8>) -> Self {
+        Self {
+            tcp,
+            records,
+            partial: behind,
+            ready: Vec::new(),
+            given: 0,
+            waiting: Vec::new(),
+            written: 0,
+            ended: false,
+            cut: false,
+            broken: false,
+        }
     }
 
     /// The connection underneath, for its options.
@@ -76,10 +89,10 @@ impl Line {
         let held = self.partial.len();
         let mut fresh = ReadBuf::new(&mut scratch[held..]);
         // What came with the handshake is looked at before more is asked for.
-        if !self.is_whole() {
+        if length(&self.partial).is_none() {
             ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut fresh))?;
             if fresh.filled().is_empty() {
-                self.ended = true;
+                self.cut = true;
                 // Without a goodbye the end may be somebody else's doing: readers that count on an end are told.
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
@@ -98,23 +111,12 @@ impl Line {
             }
         };
         self.ended = opened.is_end;
-        keep(&mut self.partial, &bytes[opened.taken..]);
+        // Nothing behind the end is looked at.
+        keep(&mut self.partial, if opened.is_end { &[] } else { &bytes[opened.taken..] });
         let (now, later) = bytes[..opened.payload].split_at(opened.payload.min(into.remaining()));
         into.put_slice(now);
         self.ready.extend_from_slice(later);
-        // An answer of TLS itself, to a new key for instance; whoever writes next sends what is left of it.
-        if !self.waiting.is_empty()
-            && let Poll::Ready(sent) = self.poll_drain(cx)
-        {
-            sent?;
-        }
         Poll::Ready(Ok(()))
-    }
-
-    /// Whether what is held is a whole record, which it can only be right after the handshake.
-    fn is_whole(&self) -> bool {
-        let Some(header) = self.partial.first_chunk::<HEADER>() else { return false };
-        self.partial.len() - HEADER >= usize::from(u16::from_be_bytes([header[3], header[4]]))
     }
 
     /// Writes the records that wait.
@@ -134,15 +136,19 @@ impl Line {
 
     /// Seals some of the payload and hands it to the socket; what that does not take waits.
     fn poll_seal(&mut self, cx: &mut Context<'_>, payload: &[u8]) -> Poll<io::Result<usize>> {
-        if self.broken {
+        if self.broken || self.records.has_closed() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         ready!(self.poll_drain(cx))?;
         SEALING.with_borrow_mut(|scratch| {
             let (mut taken, mut sealed) = (0, 0);
             for fragment in payload.chunks(FRAGMENT).take(AT_ONCE) {
-                let record = self.records.seal(fragment, &mut scratch[sealed..]);
-                sealed += record.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+                match self.records.seal(fragment, &mut scratch[sealed..]) {
+                    Ok(record) => sealed += record,
+                    // What was sealed before goes out first; the next call hears of it.
+                    Err(_) if taken > 0 => break,
+                    Err(error) => return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error))),
+                }
                 taken += fragment.len();
             }
             let sealed = &scratch[..sealed];
@@ -176,6 +182,9 @@ impl AsyncRead for Line {
             loop {
                 if line.give(into) || line.ended {
                     return Poll::Ready(Ok(()));
+                }
+                if line.cut {
+                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
                 }
                 if line.broken {
                     return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
@@ -225,7 +234,11 @@ impl AsyncWrite for Line {
         let line = self.get_mut();
         line.records.close(&mut line.waiting);
         ready!(line.poll_drain(cx))?;
-        Pin::new(&mut line.tcp).poll_shutdown(cx)
+        match ready!(Pin::new(&mut line.tcp).poll_shutdown(cx)) {
+            // The other side has closed already.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
+            result => Poll::Ready(result),
+        }
     }
 }
 

@@ -10,4 +10,4 @@ mod records;
 pub use cipher::{Cipher, FRAGMENT, HEADER, Version};
 pub use error::{Alert, RecordError};
 pub use line::Line;
-pub use records::{Opened, ROOM, Records};
+pub use records::{Opened, ROOM, Records, length};

@@ -6,7 +6,7 @@ use std::fmt;
 use rustls::{kernel::KernelConnection, server::ServerConnectionData};
 
 use super::{
-    cipher::{APPLICATION_DATA, Cipher, EXPANSION, FRAGMENT, HEADER, LARGEST, Version},
+    cipher::{APPLICATION_DATA, Cipher, EXPANSION_12, EXPANSION_13, FRAGMENT, HEADER, LARGEST, Version},
     error::{Alert, RecordError},
 };
 
@@ -29,6 +29,8 @@ pub struct Records {
     later: Box<dyn Keys>,
     /// Records without data that may still come before some data does.
     patience: u32,
+    /// The client wants a new key of ours, which comes before the next data: one for all its wishes (RFC 8446 section 4.6.3).
+    owes_update: bool,
     has_closed: bool,
 }
 
@@ -53,13 +55,13 @@ impl Keys for KernelConnection<ServerConnectionData> {
 impl Records {
     /// The server's side, as rustls gave it out after the handshake.
     pub fn new(version: Version, receive: Cipher, send: Cipher, later: KernelConnection<ServerConnectionData>) -> Self {
-        Self { version, receive, send, later: Box::new(later), patience: PATIENCE, has_closed: false }
+        Self { version, receive, send, later: Box::new(later), patience: PATIENCE, owes_update: false, has_closed: false }
     }
 
-    /// Opens every whole record in its place. What is to be said because of them is appended to `reply`; on an error that is the
-    /// alert, and nothing more may be read.
+    /// Opens every whole record in its place. On an error the alert for the other side is appended to `reply`, and nothing more may
+    /// be read.
     pub fn open(&mut self, bytes: &mut [u8], reply: &mut Vec<u8>) -> Result<Opened, RecordError> {
-        let opened = self.open_all(bytes, reply);
+        let opened = self.open_all(bytes);
         if let Err(error) = opened
             && let Some(alert) = error.alert()
         {
@@ -81,12 +83,26 @@ impl Records {
         self.tell(Alert::CloseNotify, out);
     }
 
-    fn open_all(&mut self, bytes: &mut [u8], reply: &mut Vec<u8>) -> Result<Opened, RecordError> {
+    /// Whether our goodbye has been said: nothing may follow it.
+    pub fn has_closed(&self) -> bool {
+        self.has_closed
+    }
+
+    /// What may follow a header (RFC 8446 section 5.2, RFC 5246 section 6.2.3).
+    fn longest(&self) -> usize {
+        FRAGMENT
+            + match self.version {
+                Version::Tls13 => EXPANSION_13,
+                Version::Tls12 => EXPANSION_12,
+            }
+    }
+
+    fn open_all(&mut self, bytes: &mut [u8]) -> Result<Opened, RecordError> {
         let mut opened = Opened { payload: 0, taken: 0, is_end: false };
         while !opened.is_end {
             let Some(header) = bytes[opened.taken..].first_chunk::<HEADER>().copied() else { break };
             let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
-            if length > FRAGMENT + EXPANSION {
+            if length > self.longest() {
                 return Err(RecordError::TooLong);
             }
             self.is_plausible(header)?;
@@ -105,8 +121,8 @@ impl Records {
             let payload = &body[payload];
             match kind {
                 APPLICATION_DATA => {}
-                ALERT => opened.is_end = hear(payload)?,
-                HANDSHAKE => self.take_handshake(payload, reply)?,
+                ALERT => opened.is_end = hear(self.version, payload)?,
+                HANDSHAKE => self.take_handshake(payload)?,
                 _ => return Err(RecordError::Unexpected),
             }
         }
@@ -125,27 +141,23 @@ impl Records {
 
     /// The one message of the handshake protocol that a client may still send is the update of its key; it stands alone in its
     /// record, for keys change between records (RFC 8446 section 5.1).
-    fn take_handshake(&mut self, message: &[u8], reply: &mut Vec<u8>) -> Result<(), RecordError> {
+    fn take_handshake(&mut self, message: &[u8]) -> Result<(), RecordError> {
         if self.version == Version::Tls12 {
             return Err(RecordError::Unexpected);
         }
         let &[KEY_UPDATE, 0, 0, 1, wish] = message else { return Err(RecordError::Unexpected) };
-        self.receive = self.later.next_receive()?;
         match wish {
-            NOT_REQUESTED => Ok(()),
-            REQUESTED => {
-                let mut update = [0; ROOM];
-                let length = self.update(&mut update)?;
-                reply.extend_from_slice(&update[..length]);
-                Ok(())
-            }
-            _ => Err(RecordError::Malformed),
+            NOT_REQUESTED => {}
+            REQUESTED => self.owes_update = true,
+            _ => return Err(RecordError::Illegal),
         }
+        self.receive = self.later.next_receive()?;
+        Ok(())
     }
 
     /// Takes the next key before this one is worn out. TLS 1.2 has no next one.
     fn renew(&mut self, out: &mut [u8]) -> Result<usize, RecordError> {
-        match (self.send.is_worn(), self.version) {
+        match (self.send.is_worn() || self.owes_update, self.version) {
             (false, _) => Ok(0),
             (true, Version::Tls13) => self.update(out),
             (true, Version::Tls12) => Err(RecordError::Worn),
@@ -155,6 +167,7 @@ impl Records {
     fn update(&mut self, out: &mut [u8]) -> Result<usize, RecordError> {
         let length = self.send.seal(HANDSHAKE, &[KEY_UPDATE, 0, 0, 1, NOT_REQUESTED], out)?;
         self.send = self.later.next_send()?;
+        self.owes_update = false;
         Ok(length)
     }
 
@@ -177,14 +190,21 @@ impl fmt::Debug for Records {
 }
 
 /// Whether an alert is the end of what the client sends; an error when it is the end of everything.
-fn hear(alert: &[u8]) -> Result<bool, RecordError> {
-    match alert {
-        [_, CLOSE_NOTIFY] => Ok(true),
+fn hear(version: Version, alert: &[u8]) -> Result<bool, RecordError> {
+    match (version, alert) {
+        (_, [_, CLOSE_NOTIFY]) => Ok(true),
         // "I am cancelling for reasons of my own", followed by close_notify; and TLS 1.2's other warnings.
-        [_, USER_CANCELED] | [WARNING, _] => Ok(false),
-        [_, alert] => Err(RecordError::Alerted(*alert)),
+        (_, [_, USER_CANCELED]) | (Version::Tls12, [WARNING, _]) => Ok(false),
+        (_, [_, alert]) => Err(RecordError::Alerted(*alert)),
         _ => Err(RecordError::Malformed),
     }
+}
+
+/// How long the record at the beginning of these bytes is, header included. `None`: it is not all here.
+pub fn length(bytes: &[u8]) -> Option<usize> {
+    let header = bytes.first_chunk::<HEADER>()?;
+    let length = HEADER + usize::from(u16::from_be_bytes([header[3], header[4]]));
+    (bytes.len() >= length).then_some(length)
 }
 
 /// Empty records, warnings and new keys in a row; more is a way to make the gate work for nothing.

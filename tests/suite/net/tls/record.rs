@@ -208,33 +208,99 @@ async fn a_reader_with_little_room_gets_everything() {
     assert!(heard == sent);
 }
 
-#[tokio::test]
-async fn a_request_behind_the_handshake_is_not_lost() {
-    let (client, server) = configs(TLS13_SUITE);
+/// A handshake whose last flight carries more in the same segment; the gate's side, and the client once all is out.
+async fn in_one_flight(suite: usize, more: fn(&mut ClientConnection)) -> (Line, (std::net::TcpStream, ClientConnection)) {
+    let (client, server) = configs(suite);
     let (tcp, accepted) = pair().await;
     let mut tls = ClientConnection::new(client, ServerName::try_from("localhost").unwrap()).unwrap();
-    // Written before the handshake is made, it leaves in one flight with its end.
-    tls.writer().write_all(b"at once").unwrap();
     let mut tcp = tcp.into_std().unwrap();
     tcp.set_nonblocking(false).unwrap();
     let shaking = tokio::task::spawn_blocking(move || {
-        while tls.is_handshaking() || tls.wants_write() {
+        let mut flight = Vec::new();
+        // A client of TLS 1.2 has said its last word before the server has.
+        let is_last = |tls: &ClientConnection| !tls.is_handshaking();
+        loop {
             while tls.wants_write() {
-                tls.write_tls(&mut tcp).unwrap();
+                tls.write_tls(&mut flight).unwrap();
             }
-            if tls.is_handshaking() {
-                tls.read_tls(&mut tcp).unwrap();
-                tls.process_new_packets().unwrap();
+            if is_last(&tls) {
+                more(&mut tls);
+                while tls.wants_write() {
+                    tls.write_tls(&mut flight).unwrap();
+                }
+                tcp.write_all(&flight).unwrap();
+                return (tcp, tls);
             }
+            tcp.write_all(&std::mem::take(&mut flight)).unwrap();
+            tls.read_tls(&mut tcp).unwrap();
+            tls.process_new_packets().unwrap();
         }
-        (tcp, tls)
     });
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    let mut gate = secure(accepted, server, deadline).await.unwrap().line;
-    let mut heard = [0; 7];
-    soon("the request", gate.read_exact(&mut heard)).await.unwrap();
-    assert_eq!(&heard, b"at once");
-    drop(shaking.await.unwrap());
+    let gate = secure(accepted, server, deadline).await.unwrap().line;
+    (gate, shaking.await.unwrap())
+}
+
+#[tokio::test]
+async fn what_comes_behind_the_handshake_is_not_lost() {
+    let mores: [(&str, fn(&mut ClientConnection)); 4] = [
+        ("a request", |tls| tls.writer().write_all(b"at once").unwrap()),
+        ("a new key, one wanted, and a request", |tls| {
+            tls.refresh_traffic_keys().unwrap();
+            tls.writer().write_all(b"at once").unwrap();
+        }),
+        ("a request and a goodbye", |tls| {
+            tls.writer().write_all(b"at once").unwrap();
+            tls.send_close_notify();
+        }),
+        ("a request in many records", |tls| {
+            for byte in b"at once" {
+                tls.writer().write_all(&[*byte]).unwrap();
+            }
+        }),
+    ];
+    for (what, more) in mores {
+        let (mut gate, (mut tcp, mut tls)) = in_one_flight(TLS13_SUITE, more).await;
+        let mut heard = [0; 7];
+        soon(what, gate.read_exact(&mut heard)).await.unwrap();
+        assert_eq!(&heard, b"at once", "{what}");
+        gate.write_all(b"answer").await.unwrap();
+        gate.flush().await.unwrap();
+        let answer = tokio::task::spawn_blocking(move || {
+            let mut answer = [0; 6];
+            loop {
+                match tls.reader().read(&mut answer) {
+                    Ok(6) => return answer,
+                    _ => {
+                        assert!(tls.read_tls(&mut tcp).unwrap() > 0);
+                        tls.process_new_packets().expect("under the keys that were agreed");
+                    }
+                }
+            }
+        });
+        assert_eq!(&answer.await.unwrap(), b"answer", "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_goes_wrong_half_way_gets_an_alert_and_harms_nobody() {
+    let (_, server) = configs(TLS13_SUITE);
+    for (what, bytes) in [
+        ("an alert within a hello", &b"\x16\x03\x01\x00\x01\x01\x15\x03\x01\x00\x02\x02\x28"[..]),
+        ("a bad header within a hello", b"\x16\x03\x01\x00\x01\x01\xff\xff\xff\xff\xff"),
+        ("a hello that is none, and more", b"\x16\x03\x01\x00\x0c\x01\x00\x00\x04abcd\x01\x00\x00\x00"),
+        ("an empty record", b"\x16\x03\x01\x00\x00"),
+        ("a record longer than allowed", b"\x16\x03\x01\xff\xff"),
+    ] {
+        let (mut client, accepted) = pair().await;
+        client.write_all(bytes).await.unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let refused = soon(what, secure(accepted, server.clone(), deadline)).await;
+        assert!(refused.is_err(), "{what}");
+        let said = until_end(&mut client).await;
+        // rustls has nothing to say to somebody who gave up.
+        assert_eq!(said.first() == Some(&ALERT), what != "an alert within a hello", "{what}: {said:?}");
+    }
 }
 
 #[tokio::test]
@@ -259,6 +325,7 @@ async fn a_goodbye_is_an_end_and_anything_else_is_told_apart() {
         tcp.shutdown().await.unwrap();
         let cut = soon("the end", gate.read(&mut [0; 8])).await;
         assert_eq!(cut.unwrap_err().kind(), ErrorKind::UnexpectedEof, "no goodbye");
+        assert_eq!(gate.read(&mut [0; 8]).await.unwrap_err().kind(), ErrorKind::UnexpectedEof, "and none later");
     }
 }
 
@@ -331,7 +398,7 @@ fn what_has_no_place_after_the_handshake_is_refused() {
         ("no data", TLS13_SUITE, DATA, vec![], Ok(())),
         ("a new key", TLS13_SUITE, HANDSHAKE, update(0), Ok(())),
         ("a new key, and one wanted", TLS13_SUITE, HANDSHAKE, update(1), Ok(())),
-        ("a new key, and nonsense wanted", TLS13_SUITE, HANDSHAKE, update(2), Err(RecordError::Malformed)),
+        ("a new key, and nonsense wanted", TLS13_SUITE, HANDSHAKE, update(2), Err(RecordError::Illegal)),
         ("a new key and more", TLS13_SUITE, HANDSHAKE, [update(0), update(0)].concat(), Err(RecordError::Unexpected)),
         ("half a new key", TLS13_SUITE, HANDSHAKE, vec![24, 0, 0], Err(RecordError::Unexpected)),
         ("a hello", TLS13_SUITE, HANDSHAKE, vec![1, 0, 0, 0], Err(RecordError::Unexpected)),
@@ -339,7 +406,8 @@ fn what_has_no_place_after_the_handshake_is_refused() {
         ("a change of ciphers", TLS13_SUITE, 20, vec![1], Err(RecordError::Unexpected)),
         ("an unknown kind", TLS13_SUITE, 99, vec![1], Err(RecordError::Unexpected)),
         ("nothing but padding", TLS13_SUITE, 0, vec![0; 30], Err(RecordError::Unexpected)),
-        ("a warning", TLS13_SUITE, ALERT, vec![1, 90], Ok(())),
+        ("a cancellation", TLS13_SUITE, ALERT, vec![1, 90], Ok(())),
+        ("a warning, which TLS 1.3 does not have", TLS13_SUITE, ALERT, vec![1, 100], Err(RecordError::Alerted(100))),
         ("half an alert", TLS13_SUITE, ALERT, vec![1], Err(RecordError::Malformed)),
         ("an alert", TLS13_SUITE, ALERT, vec![2, 48], Err(RecordError::Alerted(48))),
         ("a payload longer than allowed", TLS13_SUITE, DATA, vec![1; FRAGMENT + 1], Err(RecordError::TooLong)),
@@ -356,9 +424,43 @@ fn what_has_no_place_after_the_handshake_is_refused() {
         assert_eq!(seen, verdict, "{what}");
         // Whoever is refused is told, unless they gave up themselves.
         let is_told = matches!(verdict, Err(error) if !matches!(error, RecordError::Alerted(_)));
-        let answers_key = what == "a new key, and one wanted";
-        assert_eq!(!reply.is_empty(), is_told || answers_key, "{what}");
+        assert_eq!(!reply.is_empty(), is_told, "{what}");
     }
+}
+
+#[test]
+fn padding_does_not_make_a_record_longer_than_allowed() {
+    for (padding, is_good) in [(FRAGMENT - 1, true), (FRAGMENT, false)] {
+        let (mut client, mut records) = rude(TLS13_SUITE);
+        // A byte of data, its kind, and zeros: sealed as padding of kind 0, the last zero is the kind.
+        let inner = [&[b'x', DATA][..], &vec![0; padding - 1]].concat();
+        let verdict = opened(&mut records, &record(&mut client, 0, &inner));
+        assert_eq!(verdict.is_ok(), is_good, "{padding}: {:?}", verdict.map(|(payload, _)| payload.len()));
+    }
+}
+
+#[test]
+fn however_often_a_new_key_is_wanted_one_is_given_before_the_next_data() {
+    let (mut client, mut records) = shaken(TLS13_SUITE, u64::MAX);
+    let mut reply = Vec::new();
+    for _ in 0..1000 {
+        for _ in 0..31 {
+            client.refresh_traffic_keys().unwrap();
+        }
+        client.writer().write_all(b"x").unwrap();
+        let mut wire = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut wire).unwrap();
+        }
+        assert_eq!(records.open(&mut wire, &mut reply).unwrap().payload, 1);
+    }
+    assert!(reply.is_empty(), "nothing is kept for a client that does not read");
+    let mut out = vec![0; 10 + ROOM];
+    let length = records.seal(b"data", &mut out).unwrap();
+    hear(&mut client, &out[..length]);
+    let mut heard = [0; 4];
+    client.reader().read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"data");
 }
 
 #[test]

@@ -45,12 +45,15 @@ class Session {
     }, Math.random() * PAUSE_MS);
   }
 
-  // Ends sending, waits for what is on its way, and asks the app what it saw.
+  // Ends sending, waits for what is on its way, and asks the app what it saw. Who lost their app server may be on the way
+  // to another still.
   async finish() {
     clearTimeout(this.first);
     clearInterval(this.timer);
-    const { client, life } = this;
+    const { client } = this;
+    await until("it is connected again", () => client.socket.connected, 30_000).catch(() => {});
     if (!client.socket.connected) return;
+    const { life } = this;
     await until("the last answer is here", () => life.received >= life.sent || life.ended, 20_000).catch(() => {});
     life.transport = client.transport;
     life.tally = await client.call("tally").catch((error) => ({ failed: error.message }));
@@ -83,9 +86,13 @@ let sessions = [];
 
 process.on("message", async ({ open, finish }) => {
   if (open) {
-    sessions = Array.from({ length: open.count }, (_, index) => new Session(open, index));
-    for (let start = 0; start < sessions.length; start += OPENED_AT_ONCE) {
-      await Promise.all(sessions.slice(start, start + OPENED_AT_ONCE).map((session) => session.begin()));
+    while (sessions.length < open.count) {
+      const length = Math.min(OPENED_AT_ONCE, open.count - sessions.length);
+      // A client connects when it is made. Hundreds at once would keep this process busy for longer than the gate waits
+      // for the first word of a connection.
+      const batch = Array.from({ length }, (_, index) => new Session(open, sessions.length + index));
+      sessions.push(...batch);
+      await Promise.all(batch.map((session) => session.begin()));
     }
     process.send({ stumbles: sessions.flatMap((session) => session.stumbles) });
   }

@@ -82,12 +82,12 @@ impl Life {
     /// `early` are HTTP's whole buffers, on both sides: only what is in them is kept.
     fn open<C>(self, client: C, early: &[u8], agreed: Agreed, opening: Option<Box<dyn Opening>>) -> Box<Live<C>>
     where
-        C: AsyncRead + AsyncWrite + Unpin,
+        C: AsyncRead + AsyncWrite + End + Unpin,
     {
         let Agreed { member, line, tally, early: spoken, .. } = agreed;
         let terms = Arc::new(self.terms(&member));
         let session = self.session.clone();
-        let carriage = Carriage::new((client, early), (line, &spoken), opening, terms, session);
+        let carriage = Carriage::new((client, early), (line, &spoken), opening, terms, session).gathering(C::gather);
         Box::new(Live { life: self, carriage, tally })
     }
 
@@ -139,7 +139,7 @@ impl Life {
 
 impl<C> Live<C>
 where
-    C: AsyncRead + AsyncWrite + Reset + Unpin,
+    C: AsyncRead + AsyncWrite + End + Unpin,
 {
     /// Carries to the end. A panic ends this WebSocket alone.
     async fn live(self: Box<Self>) {
@@ -158,36 +158,42 @@ where
             () = stop.cancelled() => self.carriage.cut(Reason::Draining),
         };
         let Self { life, carriage, tally } = *self;
-        let (mut client, mut upstream) = carriage.into_ends();
+        let (mut client, upstream) = carriage.into_ends();
         if ended.reset {
             client.reset();
-            upstream.reset();
+            linger_not(upstream.tcp());
         }
         drop((client, upstream, tally));
         life.ended(ended);
     }
 }
 
-/// A connection that can be dropped as rudely as its other half was.
-pub trait Reset {
+/// How a client's connection ends.
+trait End {
+    /// It may be dropped as rudely as its other half was.
     fn reset(&mut self);
+    /// What is written from now on may wait for the goodbye, or for a flush.
+    fn gather(&mut self);
 }
 
-impl Reset for Line {
+impl End for Stream {
     fn reset(&mut self) {
         linger_not(self.tcp());
     }
-}
 
-impl Reset for Stream {
-    fn reset(&mut self) {
-        linger_not(self.tcp());
+    fn gather(&mut self) {
+        if let Self::Tls(line) = self {
+            line.gather();
+        }
     }
 }
 
-impl Reset for TokioIo<Upgraded> {
+impl End for TokioIo<Upgraded> {
     /// An HTTP/2 stream that is dropped unfinished is reset by that.
     fn reset(&mut self) {}
+
+    /// Frames of a stream are gathered by its connection.
+    fn gather(&mut self) {}
 }
 
 /// Closing with a linger of zero sends RST instead of FIN.

@@ -76,22 +76,32 @@ pub struct Secured {
 /// Makes the handshake. Boxed: its state is large, and the connection's task would carry it for life.
 pub async fn secure(mut tcp: TcpStream, config: Arc<ServerConfig>, deadline: Instant) -> Result<Secured, TlsFailure> {
     let handshake = async {
-        if speaks_plain_http(&tcp).await {
+        let heard = first_bytes(&mut tcp).await.map_err(TlsFailure::Handshake)?;
+        if METHODS.iter().any(|method| heard.starts_with(method)) {
             let _ = tcp.write_all(PLAIN_HTTP).await;
             // Closing with its request unread would reset the connection, and the answer with it.
             let _ = tcp.try_read(&mut [0; 4096]);
             let _ = tcp.shutdown().await;
             return Err(TlsFailure::PlainHttp);
         }
-        shake_hands(tcp, config).await.map_err(TlsFailure::Handshake)
+        shake_hands(tcp, config, heard).await.map_err(TlsFailure::Handshake)
     };
     timeout_at(deadline.into(), Box::pin(handshake)).await.map_err(|_| TlsFailure::Timeout)?
 }
 
+/// Enough to tell TLS from HTTP. A record's header is longer than this.
+async fn first_bytes(tcp: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut heard = Vec::new();
+    while heard.len() < METHODS[0].len() {
+        read_more(tcp, &mut heard).await?;
+    }
+    Ok(heard)
+}
+
 /// Lets rustls make the handshake and takes the keys over.
-async fn shake_hands(mut tcp: TcpStream, config: Arc<ServerConfig>) -> io::Result<Secured> {
+async fn shake_hands(mut tcp: TcpStream, config: Arc<ServerConfig>, mut heard: Vec<u8>) -> io::Result<Secured> {
     let mut connection = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
-    let (mut heard, mut said) = (Vec::new(), Vec::new());
+    let mut said = Vec::new();
     // rustls is shown one record after the other, up to the client's last of the handshake: what is behind it is for `record`.
     let (mut shown, mut edge) = (0, 0);
     loop {
@@ -114,6 +124,8 @@ async fn shake_hands(mut tcp: TcpStream, config: Arc<ServerConfig>) -> io::Resul
         (shown, edge) = (shown - discard, usize::saturating_sub(edge, discard));
         match step {
             Step::Go => {}
+            // A ticket, which nobody waits for.
+            Step::Say if has_heard_all(&connection) => {}
             Step::Say => {
                 tcp.write_all(&said).await?;
                 said.clear();
@@ -126,7 +138,7 @@ async fn shake_hands(mut tcp: TcpStream, config: Arc<ServerConfig>) -> io::Resul
                 edge = record::length(&heard[edge..]).map_or(edge, |length| edge + length);
                 shown = if edge > shown { edge } else { heard.len() };
             }
-            Step::Done => return take_over(tcp, connection, heard).map_err(io::Error::other),
+            Step::Done => return take_over(tcp, connection, heard, said).map_err(io::Error::other),
         }
     }
 }
@@ -173,7 +185,18 @@ fn say_why(connection: &mut UnbufferedServerConnection, tcp: &mut TcpStream, mut
     let _ = tcp.try_write(&said);
 }
 
-fn take_over(tcp: TcpStream, connection: UnbufferedServerConnection, behind: Vec<u8>) -> Result<Secured, RecordError> {
+/// In TLS 1.3 the client has the last word of a handshake. In TLS 1.2 it may wait for ours.
+fn has_heard_all(connection: &UnbufferedServerConnection) -> bool {
+    !connection.is_handshaking() && connection.protocol_version() == Some(ProtocolVersion::TLSv1_3)
+}
+
+/// `unsaid` goes out with the first data.
+fn take_over(
+    tcp: TcpStream,
+    connection: UnbufferedServerConnection,
+    behind: Vec<u8>,
+    unsaid: Vec<u8>,
+) -> Result<Secured, RecordError> {
     let format = match connection.protocol_version() {
         Some(ProtocolVersion::TLSv1_3) => Format::Tls13,
         Some(ProtocolVersion::TLSv1_2) => Format::Tls12,
@@ -184,7 +207,7 @@ fn take_over(tcp: TcpStream, connection: UnbufferedServerConnection, behind: Vec
     let (secrets, later) = connection.dangerous_into_kernel_connection().map_err(|_| RecordError::Suite)?;
     let receive = Cipher::new(format, secrets.rx.0, &secrets.rx.1)?;
     let send = Cipher::new(format, secrets.tx.0, &secrets.tx.1)?;
-    let line = Line::new(tcp, Records::new(format, receive, send, later), behind);
+    let line = Line::new(tcp, Records::new(format, receive, send, later), behind, unsaid);
     Ok(Secured { line, http2, resumed })
 }
 
@@ -192,11 +215,3 @@ fn take_over(tcp: TcpStream, connection: UnbufferedServerConnection, behind: Vec
 const LARGEST_FLIGHT: usize = 32 * 1024;
 /// A ClientHello fits, and most of what comes after it.
 const READ_AHEAD: usize = 2048;
-
-async fn speaks_plain_http(tcp: &TcpStream) -> bool {
-    let mut first = [0_u8; 4];
-    match tcp.peek(&mut first).await {
-        Ok(4) => METHODS.iter().any(|method| first == *method),
-        _ => false,
-    }
-}

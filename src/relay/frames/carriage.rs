@@ -48,6 +48,7 @@ pub struct Carriage<C, U> {
     counted: Moved,
     /// Set once an end is decided: why, and until when both sides may still say goodbye.
     pub(super) leaving: Option<Leaving>,
+    gather: fn(&mut C),
 }
 
 pub(super) struct Leaving {
@@ -91,7 +92,15 @@ where
             silence: terms.silence,
             terms,
             session,
+            gather: |_| {},
         }
+    }
+
+    /// Tells the client's connection that its end is near: it may keep what is written back until it is flushed or closed, so that
+    /// the last words and the goodbye take one write.
+    pub fn gathering(mut self, gather: fn(&mut C)) -> Self {
+        self.gather = gather;
+        self
     }
 
     /// What it has moved so far.
@@ -204,6 +213,9 @@ where
                 Err(Broken::Writer(error)) => return Err(self.end(Reason::ClientGone, is_reset(&error))),
                 Err(Broken::Fault(fault)) => self.leave_for(fault, Sender::Server),
             }
+        }
+        if self.up.walker.is_closed() {
+            (self.gather)(&mut self.client);
         }
         let spoken = &mut self.spoken;
         let moved = self.down.poll_move(cx, &mut self.upstream, &mut self.client, |_| {

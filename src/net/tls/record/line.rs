@@ -1,6 +1,6 @@
 //! A TCP connection that speaks TLS by [`Records`]. What was read is opened in a buffer that all connections of a thread share, and
 //! what is written is sealed there; a connection keeps only what could not go on: the beginning of a record, payload the
-//! reader had no room for, and records the socket did not take.
+//! reader had no room for, and records the socket did not take or that are to go out together with the next.
 
 use std::{
     cell::RefCell,
@@ -30,9 +30,10 @@ pub struct Line {
     ready: Vec<u8>,
     /// How much of it was taken already.
     given: usize,
-    /// Records that the socket did not take.
+    /// Records that are still to go out.
     waiting: Vec<u8>,
     written: usize,
+    departure: Departure,
     /// What the other side sends has ended.
     ended: bool,
     /// It ended without a goodbye.
@@ -41,21 +42,33 @@ pub struct Line {
     broken: bool,
 }
 
+/// When the records that wait go out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Departure {
+    /// As soon as the socket takes them.
+    Now,
+    /// With the first data: nobody waits for a ticket alone.
+    WithData,
+    /// With the next flush, or with the goodbye.
+    Together,
+}
+
 thread_local! {
     static OPENING: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
     static SEALING: RefCell<Box<[u8]>> = RefCell::new(vec![0; AT_ONCE * (FRAGMENT + ROOM)].into_boxed_slice());
 }
 
 impl Line {
-    /// `behind` is what came behind the handshake, not opened yet.
-    pub fn new(tcp: TcpStream, records: Records, behind: Vec<u8>) -> Self {
+    /// `behind` is what came behind the handshake, not opened yet; `unsaid` are records of ours that go out with the first data.
+    pub fn new(tcp: TcpStream, records: Records, behind: Vec<u8>, unsaid: Vec<u8>) -> Self {
         Self {
             tcp,
             records,
             partial: behind,
             ready: Vec::new(),
             given: 0,
-            waiting: Vec::new(),
+            departure: if unsaid.is_empty() { Departure::Now } else { Departure::WithData },
+            waiting: unsaid,
             written: 0,
             ended: false,
             cut: false,
@@ -66,6 +79,11 @@ impl Line {
     /// The connection underneath, for its options.
     pub fn tcp(&self) -> &TcpStream {
         &self.tcp
+    }
+
+    /// From here on what is written goes out with the next flush, or together with the goodbye.
+    pub fn gather(&mut self) {
+        self.departure = Departure::Together;
     }
 
     /// Gives the reader what is ready. `true`: there was something.
@@ -139,7 +157,9 @@ impl Line {
         if self.broken || self.records.has_closed() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        ready!(self.poll_drain(cx))?;
+        if self.departure == Departure::Now || self.waiting.len() > GATHERED {
+            ready!(self.poll_drain(cx))?;
+        }
         SEALING.with_borrow_mut(|scratch| {
             let (mut taken, mut sealed) = (0, 0);
             for fragment in payload.chunks(FRAGMENT).take(AT_ONCE) {
@@ -151,14 +171,28 @@ impl Line {
                 }
                 taken += fragment.len();
             }
-            let sealed = &scratch[..sealed];
-            let written = match Pin::new(&mut self.tcp).poll_write(cx, sealed) {
-                Poll::Ready(written) => written?,
-                Poll::Pending => 0,
-            };
-            self.waiting.extend_from_slice(&sealed[written..]);
+            self.depart(cx, &scratch[..sealed])?;
             Poll::Ready(Ok(taken))
         })
+    }
+
+    /// Hands records to the socket, or keeps them for later.
+    fn depart(&mut self, cx: &mut Context<'_>, sealed: &[u8]) -> io::Result<()> {
+        let written = match self.departure {
+            Departure::Now => match Pin::new(&mut self.tcp).poll_write(cx, sealed) {
+                Poll::Ready(written) => written?,
+                Poll::Pending => 0,
+            },
+            Departure::WithData | Departure::Together => 0,
+        };
+        self.waiting.extend_from_slice(&sealed[written..]);
+        if self.departure == Departure::WithData {
+            self.departure = Departure::Now;
+            if let Poll::Ready(drained) = self.poll_drain(cx) {
+                return drained;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -227,7 +261,11 @@ impl AsyncWrite for Line {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_drain(cx)
+        let line = self.get_mut();
+        if line.departure == Departure::WithData {
+            return Poll::Ready(Ok(()));
+        }
+        line.poll_drain(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -246,3 +284,5 @@ impl AsyncWrite for Line {
 const SCRATCH: usize = 64 * 1024;
 /// Records sealed at once: what a slow socket does not take of them is kept.
 const AT_ONCE: usize = 2;
+/// Of what is to go out together no more than this is kept back.
+const GATHERED: usize = 16 * 1024;

@@ -282,6 +282,63 @@ async fn what_comes_behind_the_handshake_is_not_lost() {
     }
 }
 
+/// Nothing was on its way to the client: what is put on the wire beside the records is the first that comes.
+fn assert_silent(gate: &Line, tcp: &mut std::net::TcpStream) {
+    assert_eq!(gate.tcp().try_write(b"mark").unwrap(), 4);
+    let mut first = [0; 4];
+    tcp.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"mark");
+}
+
+/// The next bytes for a client.
+fn next(tcp: &mut std::net::TcpStream, tls: &mut ClientConnection, length: usize) -> Vec<u8> {
+    let mut heard = Vec::new();
+    while heard.len() < length {
+        assert!(tls.read_tls(tcp).unwrap() > 0, "an end instead of {length} bytes");
+        tls.process_new_packets().unwrap();
+        // Without a goodbye the end of what there is is an error.
+        let _ = tls.reader().read_to_end(&mut heard);
+    }
+    heard
+}
+
+#[tokio::test]
+async fn a_ticket_goes_out_with_the_first_data() {
+    let (mut gate, (mut tcp, mut tls)) = in_one_flight(TLS13_SUITE, |_| {}).await;
+    gate.flush().await.unwrap();
+    assert_silent(&gate, &mut tcp);
+    gate.write_all(b"answer").await.unwrap();
+    assert_eq!(next(&mut tcp, &mut tls, 6), b"answer");
+    assert_eq!(tls.tls13_tickets_received(), 1);
+    gate.write_all(b"more").await.unwrap();
+    assert_eq!(next(&mut tcp, &mut tls, 4), b"more", "what follows goes out at once");
+}
+
+#[tokio::test]
+async fn last_words_are_gathered_until_a_flush_or_the_goodbye() {
+    let (mut gate, (mut tcp, mut tls)) = in_one_flight(TLS13_SUITE, |_| {}).await;
+    gate.gather();
+    gate.write_all(b"first").await.unwrap();
+    assert_silent(&gate, &mut tcp);
+    gate.flush().await.unwrap();
+    assert_eq!(next(&mut tcp, &mut tls, 5), b"first");
+    gate.write_all(b"last").await.unwrap();
+    gate.write_all(b" words").await.unwrap();
+    assert_silent(&gate, &mut tcp);
+    gate.shutdown().await.unwrap();
+    assert_eq!(next(&mut tcp, &mut tls, 10), b"last words");
+    while !tls.process_new_packets().unwrap().peer_has_closed() {
+        assert!(tls.read_tls(&mut tcp).unwrap() > 0, "an end without a goodbye");
+    }
+    // However much there is, not much of it is kept back.
+    let (mut gate, (mut tcp, mut tls)) = in_one_flight(TLS13_SUITE, |_| {}).await;
+    gate.gather();
+    for _ in 0..4 {
+        gate.write_all(&sample(FRAGMENT)).await.unwrap();
+    }
+    assert_eq!(next(&mut tcp, &mut tls, 3 * FRAGMENT).len(), 3 * FRAGMENT);
+}
+
 #[tokio::test]
 async fn a_handshake_that_goes_wrong_half_way_gets_an_alert_and_harms_nobody() {
     let (_, server) = configs(TLS13_SUITE);

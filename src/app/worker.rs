@@ -23,7 +23,7 @@ use crate::{
         arrive,
     },
     relay::admission::Bench,
-    telemetry::panic,
+    telemetry::{lines, panic},
     upstream::connect::{Connections, Quota},
 };
 
@@ -65,8 +65,9 @@ pub struct Worker {
 impl Worker {
     /// Starts it. It ends by itself after `words.close`, when its last connection has ended or at `words.stop`.
     pub fn start(number: usize, sockets: Vec<Socket>, gate: Arc<Gate>, bounds: Bounds, words: Words) -> std::io::Result<Self> {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().on_thread_park(lines::let_out).build()?;
         let thread = thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+            lines::gather();
             runtime.block_on(work(sockets, gate, bounds, words));
             // Connections that were cut drop their sockets with the runtime.
             runtime.shutdown_background();

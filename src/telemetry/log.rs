@@ -29,7 +29,7 @@ use tracing_subscriber::{
     reload,
 };
 
-use super::record::FOLLOWED;
+use super::{lines::Lines, record::FOLLOWED};
 use crate::config::log::{Format, Log, is_session_name};
 
 /// Why `[log]` cannot be followed.
@@ -51,7 +51,7 @@ pub enum LogError {
 
 /// Sets the log up for the whole process, once.
 pub fn init(config: &Log) -> Result<(), LogError> {
-    let (subscriber, control) = subscriber(config, io::stderr, io::stderr().is_terminal())?;
+    let (subscriber, control) = subscriber(config, || Lines, io::stderr().is_terminal())?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Twice)?;
     CONTROL.set(control).map_err(|_| LogError::Twice)
 }
@@ -79,9 +79,9 @@ pub fn follows_anybody() -> bool {
     CONTROL.get().is_some_and(|control| !control.followed.load().is_empty())
 }
 
-/// Nothing waits in a buffer of ours, but the stream may be anything.
+/// Lets out what waits on this thread.
 pub fn flush() {
-    let _ = io::stderr().flush();
+    let _ = Lines.flush();
 }
 
 /// The log as a value, for `init` and for tests.
@@ -205,23 +205,28 @@ where
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let metadata = event.metadata();
-        let mut fields = Fields { format: self.format, message: String::new(), rest: String::new() };
+        let mut fields = Fields::new(self.format);
         event.record(&mut fields);
+        let (level, target) = (*metadata.level(), metadata.target());
         match self.format {
             Format::Text => {
                 SystemTime.format_time(&mut out)?;
-                write_level(&mut out, *metadata.level(), self.colours)?;
-                write!(out, "{} {}{}", metadata.target(), fields.message, fields.rest)?;
+                write_level(&mut out, level, self.colours)?;
+                write_all(&mut out, [target, " ", &fields.message, &fields.rest, "\n"])
             }
             Format::Json => {
                 out.write_str(r#"{"timestamp":""#)?;
                 SystemTime.format_time(&mut out)?;
-                let (level, target) = (metadata.level(), metadata.target());
-                write!(out, r#"","level":"{level}","target":"{target}","message":"{}"{}}}"#, fields.message, fields.rest)?;
+                let level = level.as_str();
+                write_all(&mut out, [r#"","level":""#, level, r#"","target":""#, target, r#"","message":""#])?;
+                write_all(&mut out, [&fields.message, "\"", &fields.rest, "}\n"])
             }
         }
-        out.write_char('\n')
     }
+}
+
+fn write_all<const N: usize>(out: &mut Writer<'_>, pieces: [&str; N]) -> fmt::Result {
+    pieces.into_iter().try_for_each(|piece| out.write_str(piece))
 }
 
 fn write_level(out: &mut Writer<'_>, level: Level, colours: bool) -> fmt::Result {
@@ -243,9 +248,16 @@ struct Fields {
     format: Format,
     message: String,
     rest: String,
+    /// The value in hand.
+    value: String,
 }
 
 impl Fields {
+    fn new(format: Format) -> Self {
+        let (rest, value) = (String::with_capacity(USUAL_LINE), String::with_capacity(USUAL_VALUE));
+        Self { format, message: String::new(), rest, value }
+    }
+
     /// A number or a truth, which needs no escaping.
     fn bare(&mut self, field: &Field, value: impl fmt::Display) {
         // Writing into a String does not fail, here and below.
@@ -255,38 +267,44 @@ impl Fields {
         };
     }
 
-    fn text(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+    /// A value as `write` writes it.
+    fn text(&mut self, field: &Field, write: impl FnOnce(&mut Clean) -> fmt::Result) {
         // A message stands alone; a value may stand in quotes.
         let escapes_quotes = self.format == Format::Json || field.name() != "message";
-        let mut clean = Clean { text: String::new(), has_more: false, format: self.format, escapes_quotes };
+        let text = std::mem::take(&mut self.value);
+        let mut clean = Clean { text, has_more: false, format: self.format, escapes_quotes };
         // Ends with an error once it has enough.
-        let _ = clean.write_fmt(value);
+        let _ = write(&mut clean);
         if clean.has_more {
             clean.text.push('…');
         }
-        let _ = match (field.name(), self.format) {
-            ("message", _) => {
-                self.message = clean.text;
-                Ok(())
-            }
-            (name, Format::Text) if is_one_word(&clean.text) => write!(self.rest, " {name}={}", clean.text),
-            (name, Format::Text) => write!(self.rest, " {name}=\"{}\"", clean.text),
-            (name, Format::Json) => write!(self.rest, r#","{name}":"{}""#, clean.text),
-        };
+        let mut text = clean.text;
+        match (field.name(), self.format) {
+            ("message", _) => self.message.clone_from(&text),
+            (name, Format::Text) if is_one_word(&text) => self.push([" ", name, "=", &text]),
+            (name, Format::Text) => self.push([" ", name, "=\"", &text, "\""]),
+            (name, Format::Json) => self.push([",\"", name, "\":\"", &text, "\""]),
+        }
+        text.clear();
+        self.value = text;
+    }
+
+    fn push<const N: usize>(&mut self, pieces: [&str; N]) {
+        pieces.into_iter().for_each(|piece| self.rest.push_str(piece));
     }
 }
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.text(field, format_args!("{value:?}"));
+        self.text(field, |text| write!(text, "{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.text(field, format_args!("{value}"));
+        self.text(field, |text| text.write_str(value));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.text(field, format_args!("{value}"));
+        self.text(field, |text| write!(text, "{value}"));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
@@ -306,7 +324,7 @@ impl Visit for Fields {
             self.bare(field, value);
         } else {
             // JSON has no such numbers.
-            self.text(field, format_args!("{value}"));
+            self.text(field, |text| write!(text, "{value}"));
         }
     }
 }
@@ -321,7 +339,11 @@ struct Clean {
 
 impl fmt::Write for Clean {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
-        for letter in piece.chars() {
+        // Most values need no second look.
+        let plain = piece.bytes().take_while(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')).count();
+        let (plain, rest) = piece.split_at(plain.min(LONGEST_VALUE.saturating_sub(self.text.len())));
+        self.text.push_str(plain);
+        for letter in rest.chars() {
             if self.text.len() >= LONGEST_VALUE {
                 self.has_more = true;
                 return Err(fmt::Error);
@@ -355,5 +377,8 @@ fn is_one_word(text: &str) -> bool {
 const OURS: &str = "sockgate";
 /// Bytes of one value. A client chooses most of what is logged; this is what one line of it may cost.
 const LONGEST_VALUE: usize = 256;
+/// Room that a record seldom needs more of.
+const USUAL_LINE: usize = 384;
+const USUAL_VALUE: usize = 64;
 
 static CONTROL: OnceLock<Control> = OnceLock::new();

@@ -37,6 +37,8 @@ pub struct Carriage<C, U> {
     pub(super) session: Arc<Session>,
     ending: Pin<Box<WaitForCancellationFutureOwned>>,
     pub(super) timer: Pin<Box<Sleep>>,
+    /// The deadlines are to be looked at whatever the timer says. Setting it to now would wake the whole runtime for it.
+    pub(super) look: bool,
     /// When the client and the app were last heard.
     pub(super) heard: Instant,
     pub(super) spoken: Instant,
@@ -82,6 +84,7 @@ where
             opening,
             timer: Box::pin(tokio::time::sleep_until(now)),
             ending,
+            look: true,
             heard: now,
             spoken: now,
             last_words: None,

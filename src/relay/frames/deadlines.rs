@@ -25,7 +25,9 @@ where
 {
     /// The nearest deadline decides when we look again. `Ready(None)`: something new is to be sent.
     pub(super) fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ended>> {
-        ready!(self.timer.as_mut().poll(cx));
+        if !std::mem::take(&mut self.look) {
+            ready!(self.timer.as_mut().poll(cx));
+        }
         self.count();
         let now = Instant::now();
         if let Some(leaving) = &self.leaving {

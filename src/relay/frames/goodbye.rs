@@ -28,9 +28,8 @@ where
 {
     /// The gate is leaving, but what the client has said already is answered first: the goodbye waits for a quiet moment.
     pub(super) fn begin_last_words(&mut self) {
-        let now = Instant::now();
-        self.last_words = Some(now + LAST_WORDS);
-        self.timer.as_mut().reset(now);
+        self.last_words = Some(Instant::now() + LAST_WORDS);
+        self.look = true;
     }
 
     /// Begins the goodbye: close frames go out at the next boundary of each direction.
@@ -103,9 +102,8 @@ where
     pub(super) fn begin_goodbye(&mut self, leaving: Leaving) {
         if self.leaving.is_none() {
             self.leaving = Some(leaving);
-            // The timer may sleep far beyond the goodbye's end. Only once: a direction that is done says so at every poll, and
-            // a timer that is set back each time never fires.
-            self.timer.as_mut().reset(Instant::now());
+            // The timer may sleep far beyond the goodbye's end.
+            self.look = true;
         }
     }
 

@@ -3,17 +3,14 @@
 //! the gate sets replaces every spelling a client may have sent. Pure: randomness is an argument. RFC 7239, W3C Trace Context.
 
 use std::{
+    fmt::Write,
     net::{IpAddr, SocketAddr},
-    sync::LazyLock,
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use ipnet::IpNet;
 
-use super::{
-    headers::{self, NameSet},
-    host::Host,
-};
+use super::{headers, host::Host};
 use crate::net::Peer;
 
 /// Who asks, as far as trusted peers tell.
@@ -68,31 +65,28 @@ pub struct Fresh {
     pub span: [u8; 8],
 }
 
-/// Tells the app who asks: drops every spelling of what says so, then sets ours. `host` is the request's own. Gives the
-/// request id, a trusted peer's or a new one, for the log.
-pub fn set(headers: &mut HeaderMap, client: &Client, peer: &Peer, host: &Host, fresh: &Fresh) -> String {
-    let request_id = request_id(headers, client.standing, fresh);
-    let traceparent = kept_traceparent(headers);
-    headers::drop_named(headers, &SPOKEN_FOR);
-    if traceparent.is_none() {
-        // What vendors noted belongs to the trace that is not continued.
-        headers.remove("tracestate");
-    }
-
+/// Tells the app who asks. `incoming` is what the client sent, `headers` what is forwarded of it: none of [`SPOKEN_FOR`]. `host` is
+/// the request's own.
+pub fn set(headers: &mut HeaderMap, incoming: &HeaderMap, client: &Client, peer: &Peer, host: &Host, fresh: &Fresh) {
     let host = client.host.as_ref().unwrap_or(host);
     let port = client.port.unwrap_or_else(|| host.port_or_default(client.secure));
     let scheme = if client.secure { "https" } else { "http" };
-    let chain: Vec<IpAddr> = client.chain.iter().copied().chain([peer.address.to_canonical()]).collect();
+    let chain = || client.chain.iter().copied().chain([peer.address.to_canonical()]);
 
-    put(headers, X_FORWARDED_FOR, &join(&chain, IpAddr::to_string));
-    put(headers, X_FORWARDED_PROTO, scheme);
-    put(headers, X_FORWARDED_HOST, &host.to_string());
-    put(headers, X_FORWARDED_PORT, &port.to_string());
-    put(headers, header::FORWARDED, &forwarded(&chain, host, scheme));
-    put(headers, X_REQUEST_ID, &request_id);
-    let traceparent = traceparent.unwrap_or_else(|| new_traceparent(fresh));
-    put(headers, TRACEPARENT, &traceparent);
-    request_id
+    put(headers, X_FORWARDED_FOR, addresses(chain()));
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    put(headers, X_FORWARDED_HOST, host.to_string());
+    headers.insert(X_FORWARDED_PORT, HeaderValue::from(port));
+    put(headers, header::FORWARDED, elements(chain(), host, scheme));
+    put(headers, X_REQUEST_ID, request_id(incoming, client.standing, fresh));
+    match kept_traceparent(incoming) {
+        Some(traceparent) => drop(headers.insert(TRACEPARENT, traceparent.clone())),
+        None => {
+            put(headers, TRACEPARENT, new_traceparent(fresh));
+            // What vendors noted belongs to the trace that is not continued.
+            headers.remove(TRACESTATE);
+        }
+    }
 }
 
 /// What a trusted peer's headers say.
@@ -220,19 +214,31 @@ fn parameter<'a>(element: &'a Element, name: &str) -> Option<&'a str> {
     if found.next().is_some() { None } else { Some(&first.1) }
 }
 
-/// The first element is about the client and says what it asked for; the others are the proxies on the way.
-fn forwarded(chain: &[IpAddr], host: &Host, scheme: &str) -> String {
-    let mut text = join(chain, |address| match address {
-        IpAddr::V4(address) => format!("for={address}"),
-        IpAddr::V6(address) => format!("for=\"[{address}]\""),
-    });
-    let end_of_first = text.find(", ").unwrap_or(text.len());
-    text.insert_str(end_of_first, &format!(";host=\"{host}\";proto={scheme}"));
+/// From the client to the nearest.
+fn addresses(chain: impl Iterator<Item = IpAddr>) -> String {
+    let mut text = String::with_capacity(USUAL_LIST);
+    for (place, address) in chain.enumerate() {
+        let separator = if place == 0 { "" } else { ", " };
+        // Writing into a String does not fail, here and below.
+        let _ = write!(text, "{separator}{address}");
+    }
     text
 }
 
-fn join(chain: &[IpAddr], write: impl Fn(&IpAddr) -> String) -> String {
-    chain.iter().map(write).collect::<Vec<_>>().join(", ")
+/// The first element is about the client and says what it asked for; the others are the proxies on the way.
+fn elements(chain: impl Iterator<Item = IpAddr>, host: &Host, scheme: &str) -> String {
+    let mut text = String::with_capacity(USUAL_LIST);
+    for (place, address) in chain.enumerate() {
+        let separator = if place == 0 { "" } else { ", " };
+        let _ = match address {
+            IpAddr::V4(address) => write!(text, "{separator}for={address}"),
+            IpAddr::V6(address) => write!(text, "{separator}for=\"[{address}]\""),
+        };
+        if place == 0 {
+            let _ = write!(text, ";host=\"{host}\";proto={scheme}");
+        }
+    }
+    text
 }
 
 /// The id of a request: a trusted peer's, or a new one.
@@ -251,9 +257,9 @@ fn is_request_id(id: &str) -> bool {
 }
 
 /// A trace is continued whoever started it: it says nothing about who asks.
-fn kept_traceparent(headers: &HeaderMap) -> Option<String> {
-    let value = headers::single(headers, &TRACEPARENT).ok().flatten()?.to_str().ok()?;
-    is_traceparent(value).then(|| value.to_owned())
+fn kept_traceparent(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let value = headers::single(headers, &TRACEPARENT).ok().flatten()?;
+    value.to_str().is_ok_and(is_traceparent).then_some(value)
 }
 
 /// `00-<trace>-<span>-<flags>`. Later versions may only add parts, which are passed on.
@@ -283,12 +289,14 @@ fn new_traceparent(fresh: &Fresh) -> String {
 fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 0xf)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
+    let mut text = String::with_capacity(bytes.len() * 2);
+    text.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]));
+    text
 }
 
-fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+fn put(headers: &mut HeaderMap, name: HeaderName, value: String) {
     // Addresses, hosts and hexadecimal digits are valid values; whatever is not, is not sent, and neither is the client's.
-    match HeaderValue::from_str(value) {
+    match HeaderValue::try_from(value) {
         Ok(value) => drop(headers.insert(name, value)),
         Err(_) => drop(headers.remove(name)),
     }
@@ -300,36 +308,38 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// Every name some server takes for the client's address, host, scheme or URL, and those set here. `Proxy` becomes
-/// `HTTP_PROXY` in CGI.
-static SPOKEN_FOR: LazyLock<NameSet> = LazyLock::new(|| {
-    NameSet::new([
-        "X-Forwarded*",
-        "Forwarded*",
-        "X-Original-*",
-        "X-Real-IP",
-        "True-Client-IP",
-        "Client-IP",
-        "X-Client-IP",
-        "X-Cluster-Client-IP",
-        "CF-Connecting-IP",
-        "CF-Connecting-IPv6",
-        "Fastly-Client-IP",
-        "X-ProxyUser-IP",
-        "X-Remote-IP",
-        "X-Remote-Addr",
-        "X-Envoy-External-Address",
-        "X-Host",
-        "X-Scheme",
-        "X-URL-Scheme",
-        "Front-End-Https",
-        "X-Rewrite-URL",
-        "Proxy",
-        "X-Request-Id",
-        "Traceparent",
-    ])
-});
+/// Every name some server takes for the client's address, host, scheme or URL, and those set here: none of them is forwarded.
+/// `Proxy` becomes `HTTP_PROXY` in CGI. For [`headers::NameSet`].
+pub const SPOKEN_FOR: [&str; 23] = [
+    "X-Forwarded*",
+    "Forwarded*",
+    "X-Original-*",
+    "X-Real-IP",
+    "True-Client-IP",
+    "Client-IP",
+    "X-Client-IP",
+    "X-Cluster-Client-IP",
+    "CF-Connecting-IP",
+    "CF-Connecting-IPv6",
+    "Fastly-Client-IP",
+    "X-ProxyUser-IP",
+    "X-Remote-IP",
+    "X-Remote-Addr",
+    "X-Envoy-External-Address",
+    "X-Host",
+    "X-Scheme",
+    "X-URL-Scheme",
+    "Front-End-Https",
+    "X-Rewrite-URL",
+    "Proxy",
+    "X-Request-Id",
+    "Traceparent",
+];
+
+/// Room for one address and what is said of it.
+const USUAL_LIST: usize = 64;
 
 /// Proxies in a row. Real chains have up to four.
 const CHAIN: usize = 16;

@@ -108,16 +108,16 @@ pub fn engine(head: &Head) -> Result<EngineAsk, HeadError> {
     if head.path.contains('%') {
         return Err(HeadError::EncodedPath);
     }
-    judge_parameters(&head.query)?;
-    let transport = match parameter(&head.query, "transport") {
+    let asked = Parameters::read(&head.query)?;
+    let transport = match asked.transport {
         Some("polling") => Transport::Polling,
         Some("websocket") => Transport::WebSocket,
         _ => return Err(HeadError::Transport),
     };
-    if parameter(&head.query, "EIO") != Some("4") {
+    if asked.protocol != Some("4") {
         return Err(HeadError::Protocol);
     }
-    let sid = parameter(&head.query, "sid").map(read_sid).transpose()?;
+    let sid = asked.sid.map(read_sid).transpose()?;
     let step = read_step(head, transport, sid.is_some())?;
     Ok(EngineAsk { transport, sid, step })
 }
@@ -336,7 +336,38 @@ fn has_body(headers: &HeaderMap) -> bool {
     headers.contains_key(header::TRANSFER_ENCODING) || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0")
 }
 
-fn judge_parameters(query: &Query) -> Result<(), HeadError> {
+/// What is Engine.IO's of a query. Raw values: an encoded one is another than ours, and not every server decodes.
+#[derive(Default)]
+struct Parameters<'a> {
+    protocol: Option<&'a str>,
+    transport: Option<&'a str>,
+    sid: Option<&'a str>,
+}
+
+impl<'a> Parameters<'a> {
+    fn read(query: &'a Query) -> Result<Self, HeadError> {
+        if !query.is_plain() {
+            judge_spelling(query)?;
+        }
+        let mut found = Self::default();
+        for (name, value) in query.pairs() {
+            let place = match name {
+                "EIO" => &mut found.protocol,
+                "transport" => &mut found.transport,
+                "sid" => &mut found.sid,
+                "j" => return Err(HeadError::Jsonp),
+                _ => continue,
+            };
+            if place.replace(value).is_some() {
+                return Err(HeadError::DuplicateParameter);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Servers would find what is not written plainly: it is looked for as they do.
+fn judge_spelling(query: &Query) -> Result<(), HeadError> {
     if query.has("j") {
         return Err(HeadError::Jsonp);
     }
@@ -349,11 +380,6 @@ fn judge_parameters(query: &Query) -> Result<(), HeadError> {
         }
     }
     Ok(())
-}
-
-/// The raw value: an encoded one is another than ours, and not every server decodes.
-fn parameter<'a>(query: &'a Query, name: &str) -> Option<&'a str> {
-    query.pairs().find(|(known, _)| *known == name).map(|(_, value)| value)
 }
 
 fn read_sid(raw: &str) -> Result<String, HeadError> {

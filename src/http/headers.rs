@@ -56,9 +56,17 @@ pub fn drop_hop_by_hop(headers: &mut HeaderMap) {
     drop_where(headers, |name| HOP_BY_HOP.contains(&name) || name.starts_with("proxy-"));
 }
 
-/// Removes every spelling of these names.
-pub fn drop_named(headers: &mut HeaderMap, names: &NameSet) {
-    drop_where(headers, |name| names.contains(name));
+/// A copy without every spelling of these names and without what `Connection` names, with room for as many more fields.
+pub fn without(headers: &HeaderMap, dropped: &NameSet, room: usize) -> HeaderMap {
+    let named: Vec<&str> = items_of(headers, header::CONNECTION).collect();
+    let mut kept = HeaderMap::with_capacity(headers.len() + room);
+    for (name, value) in headers {
+        let is_named = || named.iter().any(|item| item.eq_ignore_ascii_case(name.as_str()));
+        if !dropped.contains(name.as_str()) && !is_named() {
+            kept.append(name.clone(), value.clone());
+        }
+    }
+    kept
 }
 
 /// Removes an app server's CORS fields: the gate's own are the only ones.
@@ -81,7 +89,10 @@ pub fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &
 }
 
 /// Removes every cookie of these names and joins the rest to one field, as HTTP/1.1 servers need it (RFC 9113 section 8.2.3).
-pub fn without_cookie(headers: &mut HeaderMap, names: &[&str]) {
+pub fn without_cookie(headers: &mut HeaderMap, names: &[String]) {
+    if !headers.contains_key(header::COOKIE) {
+        return;
+    }
     let kept: Vec<&[u8]> =
         crumbs(headers).filter(|crumb| !names.iter().any(|name| name.as_bytes() == crumb_name(crumb))).collect();
     let joined = kept.join(&b"; "[..]);
@@ -171,7 +182,7 @@ fn unquoted(value: &str) -> &str {
 }
 
 /// RFC 9110 section 7.6.1 and what was in use before it. `Proxy-*` is dropped by its beginning.
-const HOP_BY_HOP: [&str; 7] = ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings"];
+pub const HOP_BY_HOP: [&str; 7] = ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings"];
 
 /// Real lists have up to three items.
 const LIST_ITEMS: usize = 16;

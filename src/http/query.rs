@@ -23,6 +23,11 @@ impl Query {
         &self.raw
     }
 
+    /// Whether nothing in it is encoded and nothing separates but `&`.
+    pub fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
     pub fn is_empty(&self) -> bool {
         self.raw.is_empty()
     }
@@ -71,31 +76,35 @@ impl Query {
 
     /// The same query without these parameters, in whatever spelling. A token is cut with it before the query is forwarded.
     #[must_use]
-    pub fn without(&self, names: &[&str]) -> Self {
-        let mut kept = self.clone();
-        for name in names {
+    pub fn without<T: AsRef<str>>(&self, names: &[T]) -> Cow<'_, Self> {
+        let mut kept = Cow::Borrowed(self);
+        for name in names.iter().map(AsRef::as_ref) {
             if !kept.has(name) {
                 continue;
             }
             // A `;` inside a parameter that stays must not keep a token for servers that split there, so such a
             // parameter goes whole.
             let pieces: Vec<&str> = kept.pieces().filter(|piece| !piece.split(';').any(|part| is_named(part, name))).collect();
-            kept = Self::new(pieces.join("&"));
+            kept = Cow::Owned(Self::new(pieces.join("&")));
         }
         kept
     }
 
-    /// The same query with another value for a parameter, encoded where it must be. Without that parameter nothing changes.
-    #[must_use]
-    pub fn replace(&self, name: &str, value: &str) -> Self {
-        let pieces: Vec<Cow<'_, str>> = self
-            .pieces()
-            .map(|piece| match is_named(piece, name) {
-                true => Cow::Owned(format!("{name}={}", encode(value))),
-                false => Cow::Borrowed(piece),
-            })
-            .collect();
-        Self::new(pieces.join("&"))
+    /// Writes the query with another value for a parameter, encoded where it must be. Without that parameter nothing changes.
+    pub fn write_replaced(&self, name: &str, value: &str, out: &mut String) {
+        for (place, piece) in self.pieces().enumerate() {
+            if place > 0 {
+                out.push('&');
+            }
+            match is_named(piece, name) {
+                true => {
+                    out.push_str(name);
+                    out.push('=');
+                    encode(value, out);
+                }
+                false => out.push_str(piece),
+            }
+        }
     }
 
     fn pieces(&self) -> std::str::Split<'_, char> {
@@ -135,13 +144,11 @@ fn decode(piece: &str) -> (Cow<'_, str>, Cow<'_, str>) {
 }
 
 /// Everything but unreserved characters (RFC 3986 section 2.3) is percent-encoded.
-fn encode(value: &str) -> String {
-    let mut text = String::with_capacity(value.len());
+fn encode(value: &str, text: &mut String) {
     for byte in value.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(char::from(byte)),
             _ => text.push_str(&format!("%{byte:02X}")),
         }
     }
-    text
 }

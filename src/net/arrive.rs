@@ -72,7 +72,6 @@ pub async fn arrive(
     arrival: &Arrival,
 ) -> Result<(Stream, Peer), Turned> {
     let accepted = Instant::now();
-    let local = tcp.local_addr().map_err(ProxyError::from)?;
     let mut client = SocketAddr::new(address.ip().to_canonical(), address.port());
     if arrival.proxy_protocol {
         if !arrival.trusted.iter().any(|net| net.contains(&client.ip())) {
@@ -84,7 +83,7 @@ pub async fn arrive(
             pass.belongs_to(client.ip())?;
         }
     }
-    let peer = Peer { address: client.ip(), port: client.port(), local, secure: false, http2: false, resumed: false };
+    let peer = Peer { address: client.ip(), port: client.port(), secure: false, http2: false, resumed: false };
     let Some(config) = &arrival.tls else { return Ok((Stream::Plain(tcp), peer)) };
     let secured = secure(tcp, config.clone(), accepted + arrival.tls_deadline).await?;
     let peer = Peer { secure: true, http2: secured.http2, resumed: secured.resumed, ..peer };

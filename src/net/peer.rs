@@ -1,7 +1,7 @@
 //! Who is at the other end of a client connection, as far as the connection itself can tell. Headers may say more:
 //! `http/forwarded` decides whether they are believed.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 /// The other end of one client connection.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -10,8 +10,6 @@ pub struct Peer {
     pub address: IpAddr,
     /// Its port, from the same place.
     pub port: u16,
-    /// Where it reached us.
-    pub local: SocketAddr,
     /// Whether the connection is TLS, ended here.
     pub secure: bool,
     /// Whether HTTP/2 was agreed on.

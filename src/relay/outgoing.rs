@@ -3,14 +3,14 @@
 
 use std::time::SystemTime;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, header, request::Parts};
 
 use crate::{
     config::{self, route::Kind, upstream::Host},
     http::{
-        forwarded::{self, Client, Fresh},
+        forwarded::{self, Client, Fresh, SPOKEN_FOR},
         head::Head,
-        headers::{self, NameSet},
+        headers::{self, HOP_BY_HOP, NameSet},
     },
     net::Peer,
     policy::auth::{Identity, IdentityHeaders, Places},
@@ -23,13 +23,12 @@ pub struct Manners {
     /// Put in place of the route's path; `None` forwards it as it is.
     pub rewrite: Option<Rewrite>,
     pub identity: IdentityHeaders,
-    /// Names that only the gate may say to the app.
-    pub identity_names: NameSet,
+    /// What goes no further than here: what is the connection's, and what only the gate may say to the app.
+    pub dropped: NameSet,
     /// Query parameters that may hold a token, cut out before forwarding.
     pub token_parameters: Vec<String>,
     /// Cookies that may hold a token, where they are not left to the app.
     pub token_cookies: Vec<String>,
-    pub pass_token: bool,
 }
 
 /// A path prefix and what stands in its place.
@@ -64,52 +63,40 @@ pub fn request(parts: &Parts, head: &Head, manners: &Manners, told: &Told<'_>) -
     *request.method_mut() = if parts.method == Method::CONNECT { Method::GET } else { parts.method.clone() };
     *request.uri_mut() = target(head, manners, told);
     *request.headers_mut() = client_headers(parts, manners);
-    say(request.headers_mut(), head, manners, told);
+    say(request.headers_mut(), &parts.headers, head, manners, told);
     request
 }
 
 fn target(head: &Head, manners: &Manners, told: &Told<'_>) -> Uri {
-    let path = manners.path(&head.path);
-    let cut: Vec<&str> = manners.token_parameters.iter().map(String::as_str).collect();
-    let mut query = head.query.without(&cut);
-    if let Some(sid) = told.sid {
-        query = query.replace("sid", sid);
+    let query = head.query.without(&manners.token_parameters);
+    let mut target = String::with_capacity(head.path.len() + query.as_str().len() + ROOM);
+    manners.write_path(&head.path, &mut target);
+    if !query.is_empty() {
+        target.push('?');
     }
-    let query = query.as_str();
-    let target = if query.is_empty() { path } else { format!("{path}?{query}") };
+    match told.sid {
+        Some(sid) => query.write_replaced("sid", sid, &mut target),
+        None => target.push_str(query.as_str()),
+    }
     // The path and the query were a URI's already.
-    target.parse().unwrap_or_else(|_| Uri::from_static("/"))
+    Uri::try_from(target).unwrap_or_else(|_| Uri::from_static("/"))
 }
 
 fn client_headers(parts: &Parts, manners: &Manners) -> HeaderMap {
-    let mut headers = parts.headers.clone();
-    let cookies: Vec<&str> = manners.token_cookies.iter().map(String::as_str).collect();
+    let mut headers = headers::without(&parts.headers, &manners.dropped, OURS);
     // Also joins what HTTP/2 clients send as several fields: HTTP/1.1 servers need one.
-    headers::without_cookie(&mut headers, &cookies);
-    headers::drop_hop_by_hop(&mut headers);
-    headers::drop_named(&mut headers, &manners.identity_names);
-    for name in [header::HOST, header::CONTENT_LENGTH, header::EXPECT] {
-        headers.remove(name);
-    }
-    for name in WEBSOCKET {
-        headers.remove(name);
-    }
-    if !manners.pass_token {
-        headers.remove(header::AUTHORIZATION);
-    }
+    headers::without_cookie(&mut headers, &manners.token_cookies);
     if refers_to_token(&headers, manners) {
         headers.remove(header::REFERER);
     }
-    match &manners.origin {
-        OriginManner::Remove => drop(headers.remove(header::ORIGIN)),
-        OriginManner::Keep => {}
-        OriginManner::Fixed(origin) => drop(headers.insert(header::ORIGIN, origin.clone())),
+    if let OriginManner::Fixed(origin) = &manners.origin {
+        headers.insert(header::ORIGIN, origin.clone());
     }
     headers
 }
 
 /// What the gate vouches for.
-fn say(headers: &mut HeaderMap, head: &Head, manners: &Manners, told: &Told<'_>) {
+fn say(headers: &mut HeaderMap, incoming: &HeaderMap, head: &Head, manners: &Manners, told: &Told<'_>) {
     let host = match manners.host {
         Host::Keep => head.host.to_string(),
         Host::Member => told.member_host.to_string(),
@@ -117,7 +104,7 @@ fn say(headers: &mut HeaderMap, head: &Head, manners: &Manners, told: &Told<'_>)
     if let Ok(host) = HeaderValue::try_from(host) {
         headers.insert(header::HOST, host);
     }
-    forwarded::set(headers, told.client, told.peer, &head.host, told.fresh);
+    forwarded::set(headers, incoming, told.client, told.peer, &head.host, told.fresh);
     if let Some(identity) = told.identity {
         manners.identity.write(headers, identity, told.now);
     }
@@ -133,9 +120,19 @@ fn refers_to_token(headers: &HeaderMap, manners: &Manners) -> bool {
 impl Manners {
     /// The path the app is asked for.
     pub fn path(&self, path: &str) -> String {
+        let mut written = String::with_capacity(path.len());
+        self.write_path(path, &mut written);
+        written
+    }
+
+    fn write_path(&self, path: &str, out: &mut String) {
         match self.rewrite.as_ref().and_then(|rewrite| Some((rewrite, path.strip_prefix(rewrite.from.as_str())?))) {
-            Some((rewrite, rest)) => format!("{}/{}", rewrite.to.trim_end_matches('/'), rest.trim_start_matches('/')),
-            None => path.to_string(),
+            Some((rewrite, rest)) => {
+                out.push_str(rewrite.to.trim_end_matches('/'));
+                out.push('/');
+                out.push_str(rest.trim_start_matches('/'));
+            }
+            None => out.push_str(path),
         }
     }
 
@@ -155,24 +152,42 @@ impl Manners {
             ("keep", _) | ("", Kind::Http) => OriginManner::Keep,
             (fixed, _) => HeaderValue::try_from(fixed).map_or(OriginManner::Remove, OriginManner::Fixed),
         };
+        let dropped = dropped(&identity, &origin, route.auth.pass_token);
         Self {
             origin,
             host: upstream.host,
             rewrite: route.rewrite.clone().map(|to| Rewrite { from: route.path.clone(), to }),
-            identity_names: NameSet::new(identity.names()),
+            dropped,
             identity,
             token_parameters: owned(places.query_names(), !route.auth.token_in_url),
             token_cookies: owned(places.cookie_names(), !route.auth.pass_token),
-            pass_token: route.auth.pass_token,
         }
     }
 }
 
-/// Handshakes with the app are the gate's own (`relay/websocket`).
-const WEBSOCKET: [HeaderName; 5] = [
-    header::SEC_WEBSOCKET_ACCEPT,
-    header::SEC_WEBSOCKET_EXTENSIONS,
-    header::SEC_WEBSOCKET_KEY,
-    header::SEC_WEBSOCKET_PROTOCOL,
-    header::SEC_WEBSOCKET_VERSION,
+/// Names that end at the gate, in one set: a request's headers are gone through once.
+fn dropped(identity: &IdentityHeaders, origin: &OriginManner, pass_token: bool) -> NameSet {
+    let fixed = HOP_BY_HOP.iter().chain(&SPOKEN_FOR).chain(&ENDS_HERE).copied();
+    let told = identity.names().iter().map(String::as_str);
+    let origin = (!matches!(origin, OriginManner::Keep)).then_some("origin");
+    let token = (!pass_token).then_some("authorization");
+    NameSet::new(fixed.chain(told).chain(origin).chain(token))
+}
+
+/// What the caller of [`request`] sets anew, and what the gate answers itself. Handshakes with the app are the gate's own
+/// (`relay/websocket`).
+const ENDS_HERE: [&str; 9] = [
+    "proxy-*",
+    "host",
+    "content-length",
+    "expect",
+    "sec-websocket-accept",
+    "sec-websocket-extensions",
+    "sec-websocket-key",
+    "sec-websocket-protocol",
+    "sec-websocket-version",
 ];
+/// Fields that the gate adds, as a rule.
+const OURS: usize = 12;
+/// What an app's session id may be longer than ours, or a path that is rewritten.
+const ROOM: usize = 64;

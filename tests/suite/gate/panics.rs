@@ -14,14 +14,7 @@ use sockgate::{
 use tokio_util::sync::CancellationToken;
 
 fn begin(metrics: &Arc<Metrics>) -> Story {
-    let peer = Peer {
-        address: Ipv4Addr::LOCALHOST.into(),
-        port: 1,
-        local: (Ipv4Addr::LOCALHOST, 2).into(),
-        secure: false,
-        http2: false,
-        resumed: false,
-    };
+    let peer = Peer { address: Ipv4Addr::LOCALHOST.into(), port: 1, secure: false, http2: false, resumed: false };
     Story::begin(metrics, &CancellationToken::new(), &peer)
 }
 

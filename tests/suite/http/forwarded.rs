@@ -1,6 +1,6 @@
 //! Who the client is, told by whom, and what the app hears of it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use http::HeaderMap;
 use ipnet::IpNet;
@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use sockgate::{
     http::{
         Host,
-        forwarded::{self, Client, Fresh, Standing},
+        forwarded::{self, Client, Fresh, SPOKEN_FOR, Standing},
+        headers::{self, NameSet},
     },
     net::Peer,
 };
@@ -21,8 +22,7 @@ const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 fn peer(address: &str, secure: bool) -> Peer {
     let address: IpAddr = address.parse().unwrap();
-    let local: SocketAddr = "192.0.2.1:8443".parse().unwrap();
-    Peer { address, port: 50_000, local, secure, http2: false, resumed: false }
+    Peer { address, port: 50_000, secure, http2: false, resumed: false }
 }
 
 fn trusted() -> Vec<IpNet> {
@@ -35,10 +35,11 @@ fn client(peer: &Peer, headers: &HeaderMap) -> Client {
 
 /// What the app is told, as sorted lines.
 fn told(peer: &Peer, lines: &[(&str, &str)]) -> Vec<String> {
-    let mut headers = map(lines);
-    let client = client(peer, &headers);
+    let incoming = map(lines);
+    let client = client(peer, &incoming);
     let host: Host = "app.example:8443".parse().unwrap();
-    forwarded::set(&mut headers, &client, peer, &host, &FRESH);
+    let mut headers = headers::without(&incoming, &NameSet::new(SPOKEN_FOR), 0);
+    forwarded::set(&mut headers, &incoming, &client, peer, &host, &FRESH);
     let mut told: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
     told.sort_unstable();
     told
@@ -246,10 +247,10 @@ fn only_a_trusted_and_plain_request_id_is_kept() {
     ];
     for (address, ids, kept) in cases {
         let lines: Vec<(&str, &str)> = ids.iter().map(|id| ("x-request-id", *id)).collect();
-        let (peer, mut headers) = (peer(address, true), map(&lines));
-        let client = client(&peer, &headers);
-        let id = forwarded::set(&mut headers, &client, &peer, &"a".parse().unwrap(), &FRESH);
-        assert_eq!((id.as_str(), headers["x-request-id"].to_str().unwrap()), (kept, kept), "{ids:?}");
+        let told = told(&peer(address, true), &lines);
+        assert!(told.contains(&format!("x-request-id: {kept}")), "{ids:?}: {told:?}");
+        let standing = client(&peer(address, true), &HeaderMap::new()).standing;
+        assert_eq!(forwarded::request_id(&map(&lines), standing, &FRESH), kept, "the log names the same");
     }
 }
 

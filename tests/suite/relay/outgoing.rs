@@ -43,7 +43,6 @@ impl Case {
         let peer = Peer {
             address: "203.0.113.9".parse().expect("an address"),
             port: 50_000,
-            local: "192.0.2.1:8443".parse().expect("an address"),
             secure: true,
             http2: false,
             resumed: false,

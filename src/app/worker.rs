@@ -16,6 +16,7 @@ use crate::{
         Gate,
         pipeline::{self, Connection},
         reply,
+        wanted::LastShown,
     },
     http::serve,
     net::{
@@ -154,11 +155,12 @@ async fn serve_one(
     }
     let http2 = peer.http2;
     let leave = words.finish.child_token();
-    let connection = Connection { peer: Arc::new(peer), pass: Arc::new(pass), leave: leave.clone() };
+    let last_shown = LastShown::default();
+    let connection = Arc::new(Connection { peer: Arc::new(peer), pass: Arc::new(pass), leave: leave.clone(), last_shown });
     let metrics = gate.metrics.clone();
     let give_up = {
-        let (gate, bench, peer) = (gate.clone(), bench.clone(), connection.peer.clone());
-        move |unread| reply::unread(&gate, &bench, &peer, unread)
+        let (gate, bench, connection) = (gate.clone(), bench.clone(), connection.clone());
+        move |unread| reply::unread(&gate, &bench, &connection.peer, unread)
     };
     let answer = move |request| pipeline::answer(gate.clone(), bench.clone(), connection.clone(), request);
     tokio::select! {

@@ -17,7 +17,7 @@ use crate::{
     },
     relay::{
         Asked, Reason,
-        seal::{self, Note, TokenMark},
+        seal::{self, Note, Stub, TokenMark},
     },
 };
 
@@ -162,16 +162,16 @@ fn name(identity: &Identity) -> String {
 }
 
 /// The identity of this session is no longer good.
-pub fn end_expired(room: &Room, note: &Note) {
+pub fn end_expired(room: &Room, note: &Stub) {
     end(room, note, Reason::Expired);
 }
 
 /// The member of this session is gone, and the session with it.
-pub fn end_gone(room: &Room, note: &Note) {
+pub fn end_gone(room: &Room, note: &Stub) {
     end(room, note, Reason::MemberGone);
 }
 
-fn end(room: &Room, note: &Note, reason: Reason) {
+fn end(room: &Room, note: &Stub, reason: Reason) {
     if let Some(session) = room.venue.ledger.find(note.key()) {
         room.venue.ledger.close(&session, reason);
         // A poll that waits just now hears it too.

@@ -18,7 +18,7 @@ use super::{
     identify::{self, Shown},
     reply,
     story::Story,
-    wanted::{self, Wanted},
+    wanted::{self, LastShown, Wanted},
 };
 use crate::{
     http::{
@@ -39,29 +39,33 @@ use crate::{
         admission::{Answered, Bench, Seat},
         carry,
         errand::Errand,
-        seal::Note,
+        seal::Stub,
     },
     telemetry::panic,
 };
 
 /// A client's connection, as every request on it sees it.
-#[derive(Clone)]
 pub struct Connection {
     pub peer: Arc<Peer>,
     /// Its place among the connections; a WebSocket keeps it.
     pub pass: Arc<dyn Any + Send + Sync>,
     /// Lets it go after the answers that are under way.
     pub leave: CancellationToken,
+    pub last_shown: LastShown,
 }
 
 /// Answers one request. There is always an answer, also when telling it ends in a panic.
-pub async fn answer(gate: Arc<Gate>, bench: Arc<Bench>, connection: Connection, request: Request<Incoming>) -> Response<Body> {
+pub async fn answer(
+    gate: Arc<Gate>,
+    bench: Arc<Bench>,
+    connection: Arc<Connection>,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let busy = gate.enter();
     let generation = gate.generation();
-    let mut story = Story::begin(&gate.metrics, &bench.stop, &connection.peer);
-    let leave = connection.leave.clone();
+    let mut story = Story::begin(&gate.metrics, &bench, &connection.peer);
     // Boxed, for hyper keeps room for a request's future as long as its connection lives.
-    let told = Box::pin(tell(&gate, &generation, &bench, connection, request, &mut story));
+    let told = Box::pin(tell(&gate, &generation, &bench, &connection, request, &mut story));
     let told = panic::caught(&gate.metrics, told).await;
     if gate.is_closed()
         && let Ok(Err(refused)) = &told
@@ -69,7 +73,7 @@ pub async fn answer(gate: Arc<Gate>, bench: Arc<Bench>, connection: Connection, 
         // Whoever starts over should not find the leaving gate again, which HTTP/2 would until it is told to go. Other sessions on
         // the connection may have some time left, so it is told only when it asks for something new.
         match refused.refusal {
-            Refusal::Draining => leave.cancel(),
+            Refusal::Draining => connection.leave.cancel(),
             Refusal::SessionUnknown => story.closes(),
             _ => {}
         }
@@ -84,7 +88,7 @@ async fn tell(
     gate: &Gate,
     generation: &Generation,
     bench: &Arc<Bench>,
-    connection: Connection,
+    connection: &Connection,
     mut request: Request<Incoming>,
     story: &mut Story,
 ) -> Result<Response<Body>, Refused> {
@@ -119,7 +123,7 @@ async fn tell(
     if let Some(wish) = Wish::read(&parts.method, &parts.headers) {
         return preflight(room, page?, &wish, story);
     }
-    let (asked, handshake) = wanted::read(room, &head, &parts)?;
+    let (asked, handshake) = wanted::read(room, &head, &parts, generation.number, &connection.last_shown)?;
     story.asks(&asked);
     let grant = page?;
 
@@ -170,12 +174,12 @@ async fn tell(
         parts,
         head,
         client,
-        peer: connection.peer,
+        peer: connection.peer.clone(),
         fresh: story.fresh,
         random: story.random,
         handshake,
         on_upgrade,
-        pass: connection.pass,
+        pass: connection.pass.clone(),
     };
     let Answered { mut answer, member } = carry::carry(bench, &room.venue, admission, errand, body).await?;
     drop(in_flight);
@@ -246,7 +250,7 @@ fn admit_user(
 }
 
 /// A session that this gate does not know (another replica opened it, or it was forgotten) takes its place like a new one.
-fn admit_return(room: &Room, note: &Note, client: &Client) -> Result<Vec<Permit>, Refused> {
+fn admit_return(room: &Room, note: &Stub, client: &Client) -> Result<Vec<Permit>, Refused> {
     if room.venue.ledger.find(note.key()).is_some() {
         return Ok(Vec::new());
     }
@@ -265,7 +269,7 @@ fn hold_session(room: &Room, identity: Option<&Identity>, client: &Client) -> Re
 }
 
 /// The member a session lives on. When it is gone, so is the session: the client is told to start over, elsewhere.
-fn seat_of(room: &Room, note: &Note, now: Instant) -> Result<Seat, Refused> {
+fn seat_of(room: &Room, note: &Stub, now: Instant) -> Result<Seat, Refused> {
     match room.venue.pool.reach(note.member, now) {
         Ok(member) => Ok(Seat::Kept(member)),
         Err(gone) => {

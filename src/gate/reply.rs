@@ -1,5 +1,7 @@
 //! The answers the gate gives itself, and what every answer carries.
 
+use std::sync::Arc;
+
 use http::{HeaderValue, Response, StatusCode, header};
 
 use super::{Gate, story::Story};
@@ -66,12 +68,12 @@ pub fn preflight(allowed: &Preflight, story: &mut Story) -> Response<Body> {
 }
 
 /// A request that could not be read is noted and counted like any other; what is returned is for the client.
-pub fn unread(gate: &Gate, bench: &Bench, peer: &Peer, unread: Unread) -> String {
+pub fn unread(gate: &Gate, bench: &Arc<Bench>, peer: &Peer, unread: Unread) -> String {
     let refusal = match unread {
         Unread::Malformed => Refusal::Malformed,
         Unread::TooLarge => Refusal::HeadersTooMany,
         Unread::TooSlow => Refusal::HeadTooSlow,
     };
-    Story::begin(&gate.metrics, &bench.stop, peer).end_unread(&refusal.into());
+    Story::begin(&gate.metrics, bench, peer).end_unread(&refusal.into());
     refusal.body()
 }

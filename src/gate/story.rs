@@ -10,7 +10,6 @@ use std::{
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use http::{HeaderName, HeaderValue, Response, StatusCode, Version, header, request::Parts};
-use tokio_util::sync::CancellationToken;
 
 use super::{Generation, Room, wanted::Wanted};
 use crate::{
@@ -25,7 +24,7 @@ use crate::{
         auth::Identity,
         origin::{self, Cors, Grant, OriginRefusal},
     },
-    relay::session::Key,
+    relay::{admission::Bench, session::Key},
     telemetry::{Metrics, log, record},
     upstream::Member,
 };
@@ -34,8 +33,8 @@ use crate::{
 pub struct Story {
     began: Instant,
     metrics: Arc<Metrics>,
-    /// The worker's last hour: what is dropped then was cut by us.
-    stop: CancellationToken,
+    /// In the worker's last hour what is dropped was cut by us.
+    bench: Arc<Bench>,
     /// The record is written.
     is_told: bool,
     record: record::Request,
@@ -61,7 +60,7 @@ pub struct Story {
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 impl Story {
-    pub fn begin(metrics: &Arc<Metrics>, stop: &CancellationToken, peer: &Peer) -> Self {
+    pub fn begin(metrics: &Arc<Metrics>, bench: &Arc<Bench>, peer: &Peer) -> Self {
         let mut bytes = [0_u8; 72];
         // Without randomness ids repeat, which harms nobody but the reader of logs; what must be secret is the seal's.
         let _ = SystemRandom::new().fill(&mut bytes);
@@ -69,7 +68,7 @@ impl Story {
         Self {
             began: Instant::now(),
             metrics: metrics.clone(),
-            stop: stop.clone(),
+            bench: bench.clone(),
             is_told: false,
             record: record::Request { address: Some(peer.address), kind: "none", ..record::Request::default() },
             cors: None,
@@ -203,7 +202,7 @@ impl Story {
     fn interruption(&self) -> Refusal {
         if thread::panicking() {
             Refusal::Internal
-        } else if self.stop.is_cancelled() {
+        } else if self.bench.stop.is_cancelled() {
             Refusal::Draining
         } else {
             Refusal::ClientGone

@@ -1,6 +1,8 @@
 //! What a request wants of the route that took it, as far as the request itself tells: the one place where a sealed session
 //! id is opened. Whether it may have it is for `pipeline` to find out.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use http::request::Parts;
 
 use super::Room;
@@ -11,22 +13,53 @@ use crate::{
         upgrade,
     },
     policy::{Refusal, Refused},
-    relay::seal::Note,
+    relay::seal::{SealError, Sealer, Stub},
 };
 
 /// What is asked, as far as the request itself tells.
 pub enum Wanted {
     Open,
     OpenWebSocket,
-    Poll(Note),
-    Post(Note),
-    Upgrade(Note),
+    Poll(Arc<Stub>),
+    Post(Arc<Stub>),
+    Upgrade(Arc<Stub>),
     WebSocket,
     Http,
 }
 
+/// The session id that was shown last on a connection, opened. A poll follows a poll, and opening an id is a good part of what
+/// judging one costs.
+#[derive(Default)]
+pub struct LastShown(Mutex<Option<Shown>>);
+
+struct Shown {
+    id: String,
+    /// The generation whose keys opened it.
+    generation: u64,
+    stub: Arc<Stub>,
+}
+
+impl LastShown {
+    /// What `id` says. Another generation may have other keys, so what an earlier one opened is opened again.
+    pub fn open(&self, id: &str, generation: u64, sealer: &Sealer) -> Result<Arc<Stub>, SealError> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shown) = last.as_ref().filter(|shown| shown.generation == generation && shown.id == id) {
+            return Ok(shown.stub.clone());
+        }
+        let stub = Arc::new(Stub::new(sealer.open(id)?));
+        *last = Some(Shown { id: id.into(), generation, stub: stub.clone() });
+        Ok(stub)
+    }
+}
+
 /// Reads what a route of this kind is asked for; opens the sealed id where there is one.
-pub fn read(room: &Room, head: &Head, parts: &Parts) -> Result<(Wanted, Option<upgrade::Ask>), Refused> {
+pub fn read(
+    room: &Room,
+    head: &Head,
+    parts: &Parts,
+    generation: u64,
+    last: &LastShown,
+) -> Result<(Wanted, Option<upgrade::Ask>), Refused> {
     let handshake = match head.upgrade {
         Some(_) => Some(upgrade::read(parts)?),
         None => None,
@@ -39,11 +72,11 @@ pub fn read(room: &Room, head: &Head, parts: &Parts) -> Result<(Wanted, Option<u
         Kind::Http => Ok((Wanted::Http, None)),
         Kind::Websocket if handshake.is_none() => Err(Refusal::UpgradeRequired.into()),
         Kind::Websocket => Ok((Wanted::WebSocket, handshake)),
-        Kind::Socketio => read_engine(room, head).map(|wanted| (wanted, handshake)),
+        Kind::Socketio => read_engine(room, head, generation, last).map(|wanted| (wanted, handshake)),
     }
 }
 
-fn read_engine(room: &Room, head: &Head) -> Result<Wanted, Refused> {
+fn read_engine(room: &Room, head: &Head, generation: u64, last: &LastShown) -> Result<Wanted, Refused> {
     let ask = head::engine(head)?;
     let transport = match ask.transport {
         head::Transport::Polling => Transport::Polling,
@@ -55,14 +88,15 @@ fn read_engine(room: &Room, head: &Head) -> Result<Wanted, Refused> {
     let Some(sid) = ask.sid else {
         return Ok(if ask.transport == head::Transport::WebSocket { Wanted::OpenWebSocket } else { Wanted::Open });
     };
-    let note = room.venue.sealer.open(&sid).map_err(|error| Refused::because(Refusal::SessionUnknown, error.to_string()))?;
+    let stub = last.open(&sid, generation, &room.venue.sealer);
+    let stub = stub.map_err(|error| Refused::because(Refusal::SessionUnknown, error.to_string()))?;
     // An id of another route, or of a pool that is gone, opens nothing here.
-    if note.route != room.venue.tag {
+    if stub.route != room.venue.tag {
         return Err(Refused::because(Refusal::SessionUnknown, "the session is another route's"));
     }
     Ok(match ask.step {
-        Step::Post => Wanted::Post(note),
-        Step::Upgrade => Wanted::Upgrade(note),
-        Step::Poll | Step::Open => Wanted::Poll(note),
+        Step::Post => Wanted::Post(stub),
+        Step::Upgrade => Wanted::Upgrade(stub),
+        Step::Poll | Step::Open => Wanted::Poll(stub),
     })
 }

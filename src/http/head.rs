@@ -383,8 +383,9 @@ fn judge_spelling(query: &Query) -> Result<(), HeadError> {
 }
 
 fn read_sid(raw: &str) -> Result<String, HeadError> {
-    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let is_possible = (1..=SID_SIZE).contains(&raw.len()) && raw.bytes().all(is_unreserved);
+    // All are looked at, whatever the first are: that takes fewer steps than looking for the first that is not.
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() | matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let is_possible = (1..=SID_SIZE).contains(&raw.len()) && raw.bytes().fold(true, |all, byte| all & is_unreserved(byte));
     is_possible.then(|| raw.to_owned()).ok_or(HeadError::SessionId)
 }
 

@@ -15,7 +15,7 @@ pub struct Query {
 impl Query {
     pub fn new(raw: impl Into<String>) -> Self {
         let raw = raw.into();
-        let is_plain = !raw.bytes().any(|byte| matches!(byte, b'%' | b'+' | b';'));
+        let is_plain = memchr::memchr3(b'%', b'+', b';', raw.as_bytes()).is_none();
         Self { raw, is_plain }
     }
 

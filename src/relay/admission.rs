@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     ledger::Ledger,
     outgoing::Manners,
-    seal::{Note, Sealer, TokenMark},
+    seal::{Note, Sealer, Stub, TokenMark},
     session::{self, Held, Key, Opened, Session},
 };
 use crate::{
@@ -88,11 +88,11 @@ pub enum Asked {
     /// A new Engine.IO session by WebSocket.
     OpenWebSocket,
     /// The next packets of a session.
-    Poll(Note),
+    Poll(Arc<Stub>),
     /// Packets of a client.
-    Post(Note),
+    Post(Arc<Stub>),
     /// A polling session wants to go on as a WebSocket. `on_trust`: it brings no token of its own.
-    Upgrade { note: Note, on_trust: bool },
+    Upgrade { note: Arc<Stub>, on_trust: bool },
     /// A WebSocket without Engine.IO.
     WebSocket,
     /// Anything else.

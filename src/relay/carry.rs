@@ -12,7 +12,7 @@ use super::{
     errand::Errand,
     exchange::{self, Carried, Wait},
     outgoing, polling,
-    seal::{self, Note},
+    seal::{self, Stub},
     session::{Held, Session, Transport},
     websocket,
 };
@@ -41,12 +41,12 @@ pub async fn carry(
         Asked::Poll(note) => {
             let note = note.clone();
             let session = known(venue, &note, &mut admission)?;
-            Box::pin(polling::poll(bench, venue, session, note, admission, &errand)).await?
+            Box::pin(polling::poll(bench, venue, session, &note, admission, &errand)).await?
         }
         Asked::Post(note) => {
             let note = note.clone();
             let session = known(venue, &note, &mut admission)?;
-            Box::pin(polling::post(bench, venue, session, note, admission, &errand, body)).await?
+            Box::pin(polling::post(bench, venue, session, &note, admission, &errand, body)).await?
         }
         Asked::Upgrade { note, on_trust } => {
             let (note, on_trust) = (note.clone(), *on_trust);
@@ -54,7 +54,7 @@ pub async fn carry(
             if on_trust && !session.trust_upgrade() {
                 return Err(Refusal::TokenAbsent.into());
             }
-            Box::pin(websocket::upgrade(bench, venue, session, note, admission, errand)).await?
+            Box::pin(websocket::upgrade(bench, venue, session, &note, admission, errand)).await?
         }
         Asked::Http => Box::pin(http(bench, venue, admission, &errand, body)).await?,
     };
@@ -63,7 +63,7 @@ pub async fn carry(
 
 /// The session a sealed id speaks of. One that this gate has not seen, or has forgotten, is entered from what the id says, with
 /// the permits of whoever asks; one that is over stays over.
-fn known(venue: &Venue, note: &Note, admission: &mut Admission) -> Result<Arc<Session>, Refused> {
+fn known(venue: &Venue, note: &Stub, admission: &mut Admission) -> Result<Arc<Session>, Refused> {
     let session = venue.ledger.find_or_enter(note.key(), || {
         let lease = Seat::Kept(admission.seat.member().clone()).into_lease(venue)?;
         let by = Opener {

@@ -140,14 +140,14 @@ pub async fn poll(
     bench: &Bench,
     venue: &Venue,
     session: Arc<Session>,
-    note: Note,
+    note: &Note,
     admission: Admission,
     errand: &Errand,
 ) -> Result<Response<Body>, Refused> {
     let mut attendance = attend(&session, Lane::Poll)?;
     // A client that waits is there, whenever the app answers.
     attendance.counts();
-    let request = request(venue, &note, &admission, errand, body::empty());
+    let request = request(venue, note, &admission, errand, body::empty());
     let member = admission.seat.member();
     // It is the app that ends a poll.
     let wait = Wait::Poll(session.key, venue.heartbeat(member) + POLL_MARGIN);
@@ -170,7 +170,7 @@ pub async fn post(
     bench: &Bench,
     venue: &Venue,
     session: Arc<Session>,
-    note: Note,
+    note: &Note,
     admission: Admission,
     errand: &Errand,
     incoming: Incoming,
@@ -179,7 +179,7 @@ pub async fn post(
     let taken = exchange::client_body(incoming, venue.limits.message, venue.patience.body).await?;
     session.bytes_in.fetch_add(taken.size, Ordering::Relaxed);
     venue.carried.polling_in.inc_by(taken.size);
-    let request = request(venue, &note, &admission, errand, taken.body);
+    let request = request(venue, note, &admission, errand, taken.body);
     let wait = Wait::Request(Some(session.key), venue.patience.answer, taken.upload);
     let answer = exchange::send(bench, venue, admission.seat.member(), request, wait)
         .await

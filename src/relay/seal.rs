@@ -6,7 +6,7 @@
 //! front picks the key, so that keys can be rotated. Base64url without padding: unreserved characters only, since some
 //! clients put the id into their URL raw.
 
-use std::{fmt, net::IpAddr};
+use std::{fmt, net::IpAddr, ops::Deref};
 
 use aws_lc_rs::{
     aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -33,6 +33,33 @@ pub struct Note {
     pub origin: Option<u64>,
     /// The address it came from, as its tag.
     pub address: u64,
+}
+
+/// A session id that a request showed, opened. The key costs a hash, so it is reckoned once.
+#[derive(Debug)]
+pub struct Stub {
+    note: Note,
+    key: Key,
+}
+
+impl Stub {
+    pub fn new(note: Note) -> Self {
+        let key = note.key();
+        Self { note, key }
+    }
+
+    /// The session's name inside this gate.
+    pub fn key(&self) -> Key {
+        self.key
+    }
+}
+
+impl Deref for Stub {
+    type Target = Note;
+
+    fn deref(&self) -> &Note {
+        &self.note
+    }
 }
 
 /// The token that opened a session, as far as a session id needs to know it.

@@ -68,7 +68,7 @@ pub async fn upgrade(
     bench: &Arc<Bench>,
     venue: &Arc<Venue>,
     session: Arc<Session>,
-    note: Note,
+    note: &Note,
     admission: Admission,
     errand: Errand,
 ) -> Result<Response<Body>, Refused> {

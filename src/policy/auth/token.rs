@@ -198,7 +198,9 @@ fn in_one_piece(token: &str) -> Result<&str, TokenRefusal> {
     if token.len() > TOKEN_SIZE {
         return Err(TokenRefusal::TooLarge);
     }
-    let is_whole = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte));
+    let is_of_it = |byte: u8| byte.is_ascii_alphanumeric() | matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
+    // All are looked at, whatever the first are: that takes fewer steps than looking for the first that is not.
+    let is_whole = !token.is_empty() && token.bytes().fold(true, |all, byte| all & is_of_it(byte));
     if is_whole { Ok(token) } else { Err(TokenRefusal::Malformed) }
 }
 

@@ -14,3 +14,4 @@ mod routes;
 mod slow;
 mod tls;
 mod tokens;
+mod wanted;

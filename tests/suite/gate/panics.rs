@@ -9,13 +9,15 @@ use sockgate::{
     http::body,
     net::Peer,
     policy::{Refusal, Refused},
+    relay::admission::Bench,
     telemetry::{Metrics, panic::caught},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 fn begin(metrics: &Arc<Metrics>) -> Story {
     let peer = Peer { address: Ipv4Addr::LOCALHOST.into(), port: 1, secure: false, http2: false, resumed: false };
-    Story::begin(metrics, &CancellationToken::new(), &peer)
+    let bench = Bench { connections: Arc::default(), tasks: TaskTracker::new(), stop: CancellationToken::new() };
+    Story::begin(metrics, &Arc::new(bench), &peer)
 }
 
 fn refusals(metrics: &Metrics, refusal: Refusal) -> u64 {

@@ -5,9 +5,8 @@
 use std::{sync::Arc, time::Instant};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 
 use super::{
     admission::{Admission, Answered, Asked, Bench, Opener, Seat, Venue},
@@ -26,7 +25,7 @@ use crate::{
     policy::{Refusal, Refused, auth::Identity},
     upstream::{
         Member,
-        connect::{self, ExchangeError, Fault, Handshake, Tally},
+        connect::{self, AnswerBody, ExchangeError, Fault, Shaken, Tally},
         member::Outcome,
     },
 };
@@ -204,13 +203,13 @@ async fn shake_hands(
 ) -> Result<Said, ExchangeError> {
     let key = STANDARD.encode(&errand.random[..16]);
     let offered = offered(errand);
-    let shaken = connect::shake_hands(line, handshake(request, &key, &offered)).await?;
-    if shaken.answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(Said::No(refused(shaken).await?));
+    match connect::shake_hands(line, handshake(request, &key, &offered)).await? {
+        Shaken::Refused(answer) => Ok(Said::No(refused(answer).await?)),
+        Shaken::Switched { head, line, early } => {
+            let protocol = judge(head.headers(), &key, &offered)?;
+            Ok(Said::Yes(Agreed { member: member.clone(), line, tally, early, protocol }))
+        }
     }
-    let protocol = judge(&shaken.answer, &key, &offered)?;
-    let (line, early) = shaken.take_line().await?;
-    Ok(Said::Yes(Agreed { member: member.clone(), line, tally, early, protocol }))
 }
 
 /// Subprotocols the app gets to choose from.
@@ -236,8 +235,7 @@ fn handshake(mut request: Request<()>, key: &str, offered: &[String]) -> Request
 }
 
 /// A 101 is believed only when it is right in every part (RFC 6455 section 4.1).
-fn judge(answer: &Response<Incoming>, key: &str, offered: &[String]) -> Result<Option<HeaderValue>, ExchangeError> {
-    let fields = answer.headers();
+fn judge(fields: &HeaderMap, key: &str, offered: &[String]) -> Result<Option<HeaderValue>, ExchangeError> {
     let is_websocket = fields.get_all(header::UPGRADE).iter().count() == 1
         && fields.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
         && headers::has_token(fields, header::CONNECTION, "upgrade");
@@ -256,17 +254,17 @@ fn judge(answer: &Response<Incoming>, key: &str, offered: &[String]) -> Result<O
 }
 
 /// An app's refusal, so that its connection can go: whole, unless it is a long one.
-async fn refused(mut shaken: Handshake) -> Result<Response<Body>, ExchangeError> {
+async fn refused(mut answer: Response<AnswerBody>) -> Result<Response<Body>, ExchangeError> {
     let mut said = Vec::new();
     while said.len() < LARGEST_REFUSAL
-        && let Some(frame) = shaken.answer.body_mut().frame().await
+        && let Some(frame) = answer.body_mut().frame().await
     {
         if let Ok(bytes) = frame.map_err(|_| ExchangeError::Broken)?.into_data() {
             said.extend_from_slice(&bytes);
         }
     }
     said.truncate(LARGEST_REFUSAL);
-    let mut answer = shaken.answer.map(|_| body::full(said));
+    let mut answer = answer.map(|_| body::full(said));
     headers::drop_hop_by_hop(answer.headers_mut());
     headers::drop_cors(answer.headers_mut());
     answer.headers_mut().remove(header::CONTENT_LENGTH);

@@ -46,6 +46,18 @@ impl AnswerBody {
         body
     }
 
+    /// The wire is driven by whoever reads its answer.
+    fn poll_incoming(&mut self, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(task) {
+            return Poll::Ready(frame);
+        }
+        if let Some(wire) = &mut self.wire {
+            // Its end is the body's, which tells it.
+            let _ = wire.poll(task);
+        }
+        Pin::new(&mut self.incoming).poll_frame(task)
+    }
+
     /// The answer is complete; its connection may carry the next one.
     fn finish(&mut self) {
         let Some(wire) = self.wire.take() else { return };
@@ -63,7 +75,7 @@ impl Body for AnswerBody {
     fn poll_frame(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let body = self.get_mut();
         loop {
-            match ready!(Pin::new(&mut body.incoming).poll_frame(task)) {
+            match ready!(body.poll_incoming(task)) {
                 Some(Ok(frame)) if frame.is_data() => {
                     // Whoever knows the length does not ask again after the last byte.
                     if body.incoming.is_end_stream() {

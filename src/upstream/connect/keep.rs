@@ -49,9 +49,17 @@ impl Kept {
         let mut all = self.lock();
         let idle = all.get_mut(&member.id())?;
         drop_stale(idle, now);
-        let fits = |idle: &Idle| idle.reuse == reuse && Arc::ptr_eq(&idle.target, member.target()) && idle.wire.is_ready();
-        let place = idle.iter().rposition(fits)?;
-        idle.remove(place).map(|idle| idle.wire)
+        let fits = |idle: &Idle| idle.reuse == reuse && Arc::ptr_eq(&idle.target, member.target());
+        let mut end = idle.len();
+        while let Some(place) = idle.range(..end).rposition(fits) {
+            // The member may have closed it, or said something unasked.
+            idle[place].wire.look();
+            if idle[place].wire.is_ready() {
+                return idle.remove(place).map(|idle| idle.wire);
+            }
+            end = place;
+        }
+        None
     }
 
     /// Keeps a connection whose answer was read to its end, unless it is closed already. The oldest makes room.
@@ -72,6 +80,7 @@ impl Kept {
     /// Closes what idled too long or was closed by the member, and forgets members that have nothing left.
     pub fn sweep(&self, now: Instant) {
         self.lock().retain(|_, idle| {
+            idle.iter_mut().for_each(|idle| idle.wire.look());
             idle.retain(|idle| idle.until > now && !idle.wire.is_closed());
             if idle.is_empty() {
                 return false;

@@ -16,7 +16,7 @@ pub(in crate::upstream) use exchange::ask;
 
 pub use answer::AnswerBody;
 pub use exchange::{Connections, Silence, Terms};
-pub use handshake::{Handshake, shake_hands};
+pub use handshake::{Shaken, shake_hands};
 pub use keep::ReuseKey;
 pub use quota::{Quota, Tally};
 pub use suspect::Fault;

@@ -7,7 +7,6 @@ use std::sync::{
 };
 
 use ::http::{HeaderMap, Request, Response, StatusCode, Version, header};
-use tokio::sync::Notify;
 
 use crate::http::Body;
 
@@ -32,7 +31,6 @@ pub enum Fault {
 #[derive(Debug, Default)]
 pub(super) struct Interim {
     seen: AtomicU32,
-    overrun: Notify,
 }
 
 impl Interim {
@@ -41,37 +39,27 @@ impl Interim {
         self.seen.store(0, Relaxed);
         let interim = self.clone();
         hyper::ext::on_informational(request, move |_| {
-            if interim.seen.fetch_add(1, Relaxed) >= INTERIM_ANSWERS {
-                interim.overrun.notify_one();
-            }
+            interim.seen.fetch_add(1, Relaxed);
         });
     }
 
-    /// Waits until there were too many.
-    pub async fn too_many(&self) {
-        while self.seen.load(Relaxed) <= INTERIM_ANSWERS {
-            self.overrun.notified().await;
-        }
-    }
-
-    fn judge(&self) -> Result<(), Fault> {
+    /// Whether there were too many.
+    pub fn judge(&self) -> Result<(), Fault> {
         if self.seen.load(Relaxed) > INTERIM_ANSWERS { Err(Fault::Interim) } else { Ok(()) }
     }
 }
 
 /// Looks for what makes an answer unacceptable.
-pub(super) fn examine<T>(answer: &Response<T>, interim: &Interim) -> Result<(), Fault> {
+pub(super) fn examine<T>(answer: &Response<T>) -> Result<(), Fault> {
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Fault::Switched);
     }
-    interim.judge()?;
     if is_length_clear(answer.headers()) { Ok(()) } else { Err(Fault::Framing) }
 }
 
 /// The same for the 101 to a handshake. It has no body whatever it says (RFC 9112 section 6.3), but one that says otherwise
 /// has another idea of where the frames begin. Some servers send a length of 0, which harms nobody.
-pub(super) fn examine_switch<T>(answer: &Response<T>, interim: &Interim) -> Result<(), Fault> {
-    interim.judge()?;
+pub(super) fn examine_switch<T>(answer: &Response<T>) -> Result<(), Fault> {
     // HTTP/1.0 has no Upgrade.
     if answer.version() != Version::HTTP_11 {
         return Err(Fault::Switched);

@@ -1,12 +1,18 @@
 //! One connection that speaks HTTP/1.1 with a member: how it starts, how one request is sent on it, and what its failures
 //! mean. It belongs to whoever holds it; dropping it closes it at once, whatever it was doing.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, Waker, ready},
+    time::Instant,
+};
 
-use ::http::{HeaderValue, Request, Response, Uri, Version, header::HOST};
+use ::http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header::HOST};
+use bytes::Bytes;
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     http::{Body, BodyError},
@@ -35,12 +41,16 @@ pub enum ExchangeError {
     Request(BodyError),
 }
 
-/// One connection that speaks HTTP. Dropping it closes it.
+/// One connection that speaks HTTP. Dropping it closes it. It has no task of its own: whoever waits for its answer, or reads the
+/// answer's body, drives it, so that a request costs no way to another task and back.
 #[derive(Debug)]
 pub(super) struct Wire {
     sender: http1::SendRequest<Body>,
+    /// `None`: it has ended, and whoever waited for something of it knows.
+    connection: Option<http1::Connection<TokioIo<Line>, Body>>,
+    /// What is left when HTTP has ended.
+    left: Option<http1::Parts<TokioIo<Line>>>,
     interim: Arc<Interim>,
-    _driver: AbortOnDropHandle<()>,
     /// Its place in the quota.
     _tally: Option<Tally>,
 }
@@ -53,14 +63,48 @@ pub(super) enum Attempt {
 }
 
 impl Wire {
-    /// Whether it can take a request now.
-    pub fn is_ready(&self) -> bool {
-        self.sender.is_ready()
+    /// Moves what can be moved. Ready when it can carry nothing more.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(connection) = &mut self.connection else { return Poll::Ready(()) };
+        if let Err(error) = ready!(Pin::new(connection).poll(cx)) {
+            tracing::debug!(%error, "connection to a member ended");
+        }
+        // Whoever still waits for something of it hears by this that nothing will come.
+        self.left = self.connection.take().map(http1::Connection::into_parts);
+        Poll::Ready(())
     }
 
-    /// Whether it can never take one again.
+    /// Notices what has happened to it while nobody drove it.
+    pub fn look(&mut self) {
+        let _ = self.poll(&mut Context::from_waker(Waker::noop()));
+    }
+
+    /// Whether it can take a request, when last looked at.
+    pub fn is_ready(&self) -> bool {
+        self.connection.is_some() && self.sender.is_ready()
+    }
+
+    /// Whether it can never take one again, when last looked at.
     pub fn is_closed(&self) -> bool {
-        self.sender.is_closed()
+        self.connection.is_none() || self.sender.is_closed()
+    }
+
+    /// The bare line after a 101, and what arrived together with it.
+    pub fn into_line(self) -> Option<(Line, Bytes)> {
+        self.left.map(|parts| (parts.io.into_inner(), parts.read_buf))
+    }
+
+    /// Drives it until `answer` is there.
+    async fn drive<F: Future>(&mut self, answer: F) -> Result<F::Output, ExchangeError> {
+        let mut answer = pin!(answer);
+        poll_fn(|cx| {
+            let _ = self.poll(cx);
+            if let Err(fault) = self.interim.judge() {
+                return Poll::Ready(Err(ExchangeError::Garbage(fault)));
+            }
+            answer.as_mut().poll(cx).map(Ok)
+        })
+        .await
     }
 }
 
@@ -70,7 +114,7 @@ pub(super) async fn open(member: &Member, deadline: Instant) -> Result<Line, Dia
     dial::dial(member.target(), own.min(deadline)).await
 }
 
-/// Starts the driver of a connection. It ends when the connection does, and at once when the wire is dropped.
+/// HTTP on a fresh line.
 pub(super) async fn speak(line: Line, tally: Option<Tally>) -> Result<Wire, ExchangeError> {
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_BYTES)
@@ -79,28 +123,16 @@ pub(super) async fn speak(line: Line, tally: Option<Tally>) -> Result<Wire, Exch
         .handshake(TokioIo::new(line))
         .await
         .map_err(|_| ExchangeError::Broken)?;
-    let open = tally.clone();
-    let driver = tokio::spawn(async move {
-        let _counted = open;
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "connection to a member ended");
-        }
-    });
-    Ok(Wire { sender, interim: Arc::default(), _driver: AbortOnDropHandle::new(driver), _tally: tally })
+    Ok(Wire { sender, connection: Some(connection), left: None, interim: Arc::default(), _tally: tally })
 }
 
 /// One request on one wire. On every error the wire is in doubt and must be dropped, which its owner's `?` does.
 pub(super) async fn send(wire: &mut Wire, mut request: Request<Body>) -> Result<Attempt, ExchangeError> {
-    let interim = wire.interim.clone();
-    interim.start(&mut request);
-    let answer = tokio::select! {
-        biased;
-        answer = wire.sender.try_send_request(request) => answer,
-        () = interim.too_many() => return Err(ExchangeError::Garbage(Fault::Interim)),
-    };
-    match answer {
+    wire.interim.start(&mut request);
+    let answer = wire.sender.try_send_request(request);
+    match wire.drive(answer).await? {
         Ok(answer) => {
-            suspect::examine(&answer, &interim).map_err(ExchangeError::Garbage)?;
+            wire.interim.judge().and_then(|()| suspect::examine(&answer)).map_err(ExchangeError::Garbage)?;
             Ok(Attempt::Answered(answer))
         }
         Err(mut failure) => match failure.take_message() {
@@ -110,7 +142,20 @@ pub(super) async fn send(wire: &mut Wire, mut request: Request<Body>) -> Result<
     }
 }
 
-pub(super) fn blame(error: &hyper::Error) -> ExchangeError {
+/// The one request that may leave HTTP, on the same terms.
+pub(super) async fn send_handshake(wire: &mut Wire, mut request: Request<Body>) -> Result<Response<Incoming>, ExchangeError> {
+    wire.interim.start(&mut request);
+    let answer = wire.sender.send_request(request);
+    let answer = wire.drive(answer).await?.map_err(|error| blame(&error))?;
+    let examined = match answer.status() {
+        StatusCode::SWITCHING_PROTOCOLS => suspect::examine_switch(&answer),
+        _ => suspect::examine(&answer),
+    };
+    wire.interim.judge().and(examined).map_err(ExchangeError::Garbage)?;
+    Ok(answer)
+}
+
+fn blame(error: &hyper::Error) -> ExchangeError {
     if error.is_user() {
         let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<BodyError>());
         return ExchangeError::Request(cause.copied().unwrap_or(BodyError::Client));

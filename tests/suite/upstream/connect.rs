@@ -404,7 +404,11 @@ async fn a_late_answer_nobody_asked_for_closes_an_idle_connection() {
     gate.text(ReuseKey::Shared).await.expect("whole");
     assert_eq!(gate.connections.idle(), 1);
     go.send(()).expect("the app listens");
-    until("the connection is thrown away", || gate.connections.open() == 0).await;
+    let is_thrown_away = || {
+        gate.connections.sweep(Instant::now());
+        gate.connections.open() == 0
+    };
+    until("the connection is thrown away", is_thrown_away).await;
     assert_eq!(gate.text(ReuseKey::Shared).await.as_deref(), Ok("ok"));
     assert_eq!(app.accepted(), 2);
 }

@@ -49,6 +49,13 @@ pub struct Words {
     pub stop: CancellationToken,
 }
 
+impl Words {
+    /// The same words, heard by this worker's connections alone.
+    fn for_one_worker(&self) -> Self {
+        Self { close: self.close.child_token(), finish: self.finish.child_token(), stop: self.stop.child_token() }
+    }
+}
+
 /// What all workers share of the machine.
 #[derive(Clone)]
 pub struct Bounds {
@@ -83,6 +90,8 @@ impl Worker {
 }
 
 async fn work(sockets: Vec<Socket>, gate: Arc<Gate>, bounds: Bounds, words: Words) {
+    // Every connection listens to them: those of one worker need not wait for a lock of another's.
+    let words = words.for_one_worker();
     let tasks = TaskTracker::new();
     let bench = Arc::new(Bench {
         connections: Arc::new(Connections::new(bounds.upstream)),

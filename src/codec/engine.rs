@@ -1,5 +1,5 @@
-//! Engine.IO 4 packets: their kinds, and the open packet (`0{...}`), the only one the gate ever changes. `relay` calls
-//! `rewrite_open` on the first packet of a session's first answer, so that the client learns our session id and never the
+//! Engine.IO 4 packets: their kinds, and the open packet (`0{...}`), the only one the gate ever changes. `relay` reads
+//! the first packet of a session's first answer and writes it anew, so that the client learns our session id and never the
 //! app's. An app server is not trusted to be well: the packet is bounded and read strictly, and what is not understood is kept
 //! byte for byte and in order. Engine.IO protocol, revision 4.
 
@@ -60,8 +60,6 @@ pub struct Open {
 /// What is to be different in an open packet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Rewrite<'a> {
-    /// The session id for the client.
-    pub sid: &'a str,
     /// Upgrades that may stay when the app offers them. `webtransport` never does: the gate does not carry it.
     pub keep_upgrades: &'a [&'a str],
     /// The most `maxPayload` may promise, in bytes.
@@ -87,10 +85,15 @@ pub enum OpenError {
     MaxPayload,
 }
 
-/// The open packet for the client, and what it says. Keys we do not know stay as they are and where they are; `upgrades` is
-/// filtered but always there (the JavaScript client crashes without it); `maxPayload` is lowered, or added when the app
-/// states no limit.
-pub fn rewrite_open(packet: &[u8], change: &Rewrite<'_>) -> Result<(Vec<u8>, Open), OpenError> {
+/// An app's open packet that was read.
+pub struct OpenPacket<'a> {
+    /// What it says, as the client will be told; but for the session id, which is the app's own.
+    pub open: Open,
+    members: Members<'a>,
+}
+
+/// Reads an open packet. `upgrades` is filtered, `maxPayload` is lowered, or the most it may promise when the app states no limit.
+pub fn read_open<'a>(packet: &'a [u8], change: &Rewrite<'_>) -> Result<OpenPacket<'a>, OpenError> {
     let members = read_members(packet)?;
     let open = Open {
         sid: sid(members.find("sid"))?,
@@ -99,7 +102,40 @@ pub fn rewrite_open(packet: &[u8], change: &Rewrite<'_>) -> Result<(Vec<u8>, Ope
         ping_timeout_ms: milliseconds(members.find("pingTimeout"))?,
         max_payload: lowered_payload(members.find("maxPayload"), change.max_payload)?,
     };
-    Ok((write(members, &open, change.sid), open))
+    Ok(OpenPacket { open, members })
+}
+
+impl OpenPacket<'_> {
+    /// The packet for the client, with this session id. Keys we do not know stay as they are and where they are; `upgrades` is
+    /// always there (the JavaScript client crashes without it), and so is `maxPayload`.
+    pub fn write(&self, sid: &str) -> Vec<u8> {
+        let mut own = [
+            ("sid", Some(json_text(sid))),
+            ("upgrades", Some(json_list(&self.open.upgrades))),
+            ("maxPayload", Some(self.open.max_payload.to_string())),
+        ];
+        let mut packet = String::with_capacity(USUAL_SIZE + sid.len());
+        packet.push_str("0{");
+        let mut put = |key: &str, value: &str| {
+            if packet.len() > "0{".len() {
+                packet.push(',');
+            }
+            packet.push_str(&json_text(key));
+            packet.push(':');
+            packet.push_str(value);
+        };
+        for (key, text) in &self.members.0 {
+            let ours = own.iter_mut().find(|(name, _)| name == key).and_then(|(_, value)| value.take());
+            put(key, ours.as_deref().unwrap_or(text.get()));
+        }
+        for (name, value) in own {
+            if let Some(value) = value {
+                put(name, &value);
+            }
+        }
+        packet.push('}');
+        packet.into_bytes()
+    }
 }
 
 fn read_members(packet: &[u8]) -> Result<Members<'_>, OpenError> {
@@ -153,29 +189,13 @@ fn parse<'a, T: Deserialize<'a>>(text: Option<&'a str>) -> Option<T> {
     serde_json::from_str(text?).ok()
 }
 
-fn write(members: Members<'_>, open: &Open, sid: &str) -> Vec<u8> {
-    let mut own = [
-        ("sid", Some(json_text(sid))),
-        ("upgrades", Some(json_list(&open.upgrades))),
-        ("maxPayload", Some(open.max_payload.to_string())),
-    ];
-    let mut object = Vec::with_capacity(members.0.len() + own.len());
-    for (key, text) in &members.0 {
-        let ours = own.iter_mut().find(|(name, _)| name == key).and_then(|(_, value)| value.take());
-        object.push(format!("{}:{}", json_text(key), ours.as_deref().unwrap_or(text.get())));
-    }
-    for (name, value) in own {
-        object.extend(value.map(|value| format!("{}:{value}", json_text(name))));
-    }
-    format!("0{{{}}}", object.join(",")).into_bytes()
-}
-
 fn json_text(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    // Texts and lists of texts are always JSON.
+    serde_json::to_string(text).unwrap_or_default()
 }
 
 fn json_list(names: &[String]) -> String {
-    serde_json::Value::from(names).to_string()
+    serde_json::to_string(names).unwrap_or_default()
 }
 
 /// An object's members as they were written: order and the text of the values survive, a repeated key does not parse.
@@ -217,6 +237,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
 
 /// Real ones have about 120 bytes; room for apps that add to it.
 const OPEN_SIZE: usize = 8 * 1024;
+const USUAL_SIZE: usize = 160;
 
 /// Real ones have 5 members.
 const OPEN_MEMBERS: usize = 64;

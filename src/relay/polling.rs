@@ -100,15 +100,12 @@ async fn seal_first(venue: &Venue, admission: Admission, answer: Response<Body>)
 /// lacks only the app's id.
 pub fn exchange_open(venue: &Venue, member: &Member, mut note: Note, packet: &[u8]) -> Result<(Vec<u8>, Note), String> {
     let upgrades: &[&str] = if venue.allows(Allowed::Websocket) { &["websocket"] } else { &[] };
-    let mut change = Rewrite { sid: "", keep_upgrades: upgrades, max_payload: venue.limits.message };
-    // The app's id is known only once the packet is read, and the sealed one only once the app's is: two passes over 100 bytes.
-    let (_, open) = engine::rewrite_open(packet, &change).map_err(|error| error.to_string())?;
-    member.learn(open.ping_interval_ms, open.ping_timeout_ms);
-    note.sid = open.sid;
+    let change = Rewrite { keep_upgrades: upgrades, max_payload: venue.limits.message };
+    let packet = engine::read_open(packet, &change).map_err(|error| error.to_string())?;
+    member.learn(packet.open.ping_interval_ms, packet.open.ping_timeout_ms);
+    note.sid.clone_from(&packet.open.sid);
     let sealed = venue.sealer.seal(&note).ok_or("the identity is too large for a session id")?;
-    change.sid = &sealed;
-    let (packet, _) = engine::rewrite_open(packet, &change).map_err(|error| error.to_string())?;
-    Ok((packet, note))
+    Ok((packet.write(&sealed), note))
 }
 
 /// What will be sealed of an admission, before the app's id is known.

@@ -2,14 +2,15 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sockgate::codec::engine::{Rewrite, rewrite_open};
+use sockgate::codec::engine::{Rewrite, read_open};
 
 fuzz_target!(|packet: &[u8]| {
-    let change = Rewrite { sid: "sealed", keep_upgrades: &["websocket"], max_payload: 1000 };
-    if let Ok((rewritten, open)) = rewrite_open(packet, &change) {
-        assert!(open.max_payload <= 1000);
-        let (again, client) = rewrite_open(&rewritten, &change).expect("what was rewritten is an open packet");
-        assert_eq!(client.sid, "sealed");
-        assert_eq!(again, rewritten);
+    let change = Rewrite { keep_upgrades: &["websocket"], max_payload: 1000 };
+    if let Ok(packet) = read_open(packet, &change) {
+        assert!(packet.open.max_payload <= 1000);
+        let rewritten = packet.write("sealed");
+        let again = read_open(&rewritten, &change).expect("what was rewritten is an open packet");
+        assert_eq!(again.open.sid, "sealed");
+        assert_eq!(again.write("sealed"), rewritten);
     }
 });

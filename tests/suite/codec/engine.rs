@@ -2,11 +2,17 @@
 
 use proptest::prelude::*;
 use serde_json::Value;
-use sockgate::codec::engine::{Kind, Open, OpenError, Rewrite, rewrite_open};
+use sockgate::codec::engine::{Kind, Open, OpenError, Rewrite, read_open};
 
 const NODE: &[u8] = include_bytes!("../../vectors/open_node.txt");
 
-const CHANGE: Rewrite = Rewrite { sid: "v1.sealed~id", keep_upgrades: &["websocket"], max_payload: 100_000 };
+const SID: &str = "v1.sealed~id";
+const CHANGE: Rewrite = Rewrite { keep_upgrades: &["websocket"], max_payload: 100_000 };
+
+/// The packet for the client, and what the app said.
+fn rewrite_open(packet: &[u8], change: &Rewrite<'_>) -> Result<(Vec<u8>, Open), OpenError> {
+    read_open(packet, change).map(|packet| (packet.write(SID), packet.open))
+}
 
 fn rewritten(packet: &str) -> String {
     String::from_utf8(rewrite_open(packet.as_bytes(), &CHANGE).unwrap().0).unwrap()
@@ -173,7 +179,7 @@ proptest! {
         packet[at] = byte;
         if let Ok((rewritten, open)) = rewrite_open(&packet, &CHANGE) {
             let object: Value = serde_json::from_slice(&rewritten[1..]).unwrap();
-            prop_assert_eq!(&object["sid"], CHANGE.sid);
+            prop_assert_eq!(&object["sid"], SID);
             prop_assert!(!open.sid.is_empty());
             prop_assert!(object["upgrades"].is_array());
             prop_assert!(object["maxPayload"].as_u64().unwrap() <= CHANGE.max_payload);
@@ -186,7 +192,7 @@ proptest! {
         let (first, open) = rewrite_open(packet.as_bytes(), &CHANGE).unwrap();
         prop_assert_eq!(open.sid, sid);
         let (second, again) = rewrite_open(&first, &CHANGE).unwrap();
-        prop_assert_eq!(again.sid, CHANGE.sid);
+        prop_assert_eq!(again.sid, SID);
         prop_assert_eq!(first, second);
     }
 }

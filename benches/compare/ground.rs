@@ -89,7 +89,8 @@ impl Ground {
         Ok((load, serde_json::from_str(&said)?))
     }
 
-    pub fn is_alive(&mut self) -> anyhow::Result<()> {
+    /// Fails when the upstream is gone, and with it the meaning of every figure.
+    pub fn must_stand(&mut self) -> anyhow::Result<()> {
         if self.upstream.has_ended() {
             bail!("the upstream has ended");
         }
@@ -107,8 +108,9 @@ pub fn role(name: &str) -> io::Result<Command> {
 /// Long enough for a slow machine, and an end all the same.
 fn patience(task: &Task) -> Duration {
     let steps = match &task.work {
-        Work::Idle { connections, touches, .. } => {
-            20 + connections / 100 * (1 + touches.len()) + touches.iter().sum::<usize>() / 10_000
+        Work::Idle { connections, touches, left } => {
+            let left = left.iter().max().copied().unwrap_or(0) as usize;
+            20 + connections / 100 * (1 + touches.len()) + touches.iter().sum::<usize>() / 10_000 + left
         }
         Work::Hold { connections } => 20 + connections / 100,
         Work::Refused { most: Some(most), .. } => 20 + *most as usize / 1000,

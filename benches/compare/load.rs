@@ -16,7 +16,7 @@ use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
     task::{LocalSet, spawn_local},
-    time::{sleep, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use crate::{
@@ -83,7 +83,7 @@ impl Crowd {
                 self.watch().await
             }
             Work::Refused { clients, most: Some(most) } => self.knock_in_all(clients, most).await,
-            Work::Idle { connections, touches, leave } => self.idle(connections, &touches, leave).await,
+            Work::Idle { connections, touches, left } => self.idle(connections, &touches, &left).await,
             Work::Hold { connections } => return self.hold(connections).await,
             Work::Probe => self.probe().await,
         };
@@ -205,7 +205,7 @@ impl Crowd {
         Outcome { operations: self.operations.get(), cpu, memory, ..self.outcome() }
     }
 
-    async fn idle(self: &Rc<Self>, connections: usize, touches: &[usize], leave: bool) -> Outcome {
+    async fn idle(self: &Rc<Self>, connections: usize, touches: &[usize], left: &[u64]) -> Outcome {
         // What is allocated once is not charged to the rest.
         drop(self.open_all(4).await);
         sleep(SETTLE).await;
@@ -218,8 +218,9 @@ impl Crowd {
             memory.push(measure::memory(&self.family));
         }
         drop(wires);
-        if leave {
-            sleep(AFTERWARDS).await;
+        let gone = Instant::now();
+        for seconds in left {
+            sleep_until(gone + Duration::from_secs(*seconds)).await;
             memory.push(measure::memory(&self.family));
         }
         Outcome { opened, memory, ..self.outcome() }
@@ -398,5 +399,3 @@ const FEW: usize = 32;
 const PROBE_SIZE: usize = 200;
 /// Until allocators have given back what a moment needed.
 const SETTLE: Duration = Duration::from_secs(2);
-/// Until they have given back what a crowd needed.
-const AFTERWARDS: Duration = Duration::from_secs(5);

@@ -20,6 +20,7 @@ mod child;
 mod compare;
 mod figures;
 mod ground;
+mod growth;
 mod load;
 mod machine;
 mod measure;
@@ -32,6 +33,7 @@ mod task;
 mod tokens;
 mod upstream;
 mod verify;
+mod ways;
 mod wire;
 
 use std::process::ExitCode;
@@ -69,7 +71,7 @@ fn measure(options: &Options) -> anyhow::Result<()> {
     let files = sockgate::net::listen::raise_file_limit();
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
     eprintln!("on CPU {cpu}, {} open files at most", files.map_or("any number of".into(), |files| files.to_string()));
-    compare::run(options)
+    if options.growth { growth::run(options) } else { compare::run(options) }
 }
 
 fn play(role: Role, options: Options) -> anyhow::Result<()> {

@@ -43,7 +43,7 @@ impl Operation {
             Self::Connect => Work::Connect { clients: 16, resumed: false },
             Self::Resume => Work::Connect { clients: 16, resumed: true },
             Self::Polling => Work::Polling { clients: 32 },
-            Self::Idle => Work::Idle { connections: idle, touches: vec![1024], leave: false },
+            Self::Idle => Work::Idle { connections: idle, touches: vec![1024], left: vec![] },
         }
     }
 

@@ -25,7 +25,7 @@ pub struct Options {
     /// Which peers
     #[arg(long, value_delimiter = ',', default_value = "sockgate,haproxy,nginx")]
     pub peers: Vec<String>,
-    /// Which operations, by words of their titles: --only echo,polling
+    /// Which operations, or which ways to grow, by words of their titles: --only echo,polling
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Rounds, of which the median counts
@@ -74,8 +74,10 @@ pub enum Role {
 
 impl Options {
     pub fn operations(&self) -> Vec<Operation> {
-        let is_wanted =
-            |operation: &Operation| self.only.is_empty() || self.only.iter().any(|word| operation.title().contains(word));
-        Operation::ALL.into_iter().filter(is_wanted).collect()
+        Operation::ALL.into_iter().filter(|operation| self.wants(operation.title())).collect()
+    }
+
+    pub fn wants(&self, title: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|word| title.contains(word.as_str()))
     }
 }

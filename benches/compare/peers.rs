@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    env, fs, io,
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::Command,
@@ -165,7 +165,7 @@ impl Row {
     }
 
     fn try_start(&self, ground: &Ground, setting: &Setting) -> anyhow::Result<Running> {
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let address = free_address()?;
         let log = ground.path().join(format!("{}-{}.log", self.file_name(), address.port()));
         let mut command = self.command(ground, setting, address)?;
         let child = Child::start(command.current_dir(ground.path()), &log).context("it cannot be started")?;
@@ -257,6 +257,11 @@ fn binary(spec: &Spec) -> anyhow::Result<PathBuf> {
     let folders = env::split_paths(&searched).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
     let mut found = folders.map(|folder| folder.join(name)).filter(|file| file.is_file());
     found.next().with_context(|| format!("not installed (apt-get install {name}, or set {variable})"))
+}
+
+/// One that nobody listens on now.
+pub fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
 
 fn names(ground: &Ground, setting: &Setting, address: SocketAddr) -> BTreeMap<&'static str, String> {

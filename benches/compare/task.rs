@@ -46,8 +46,8 @@ pub enum Work {
     /// Handshakes without a token on kept connections, which count against their address and are refused with 401.
     Refused { clients: usize, most: Option<u64> },
     /// Open connections that do nothing, and the proxy's memory: before; after each of them has echoed a message of each
-    /// of these sizes, in turn; and when `leave`, after all of them have left.
-    Idle { connections: usize, touches: Vec<usize>, leave: bool },
+    /// of these sizes, in turn; and these seconds after all of them have left.
+    Idle { connections: usize, touches: Vec<usize>, left: Vec<u64> },
     /// Connections that stay open until the load is stopped. It says how many there are as soon as they are.
     Hold { connections: usize },
     /// One handshake, and an echo where it is accepted.

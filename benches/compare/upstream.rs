@@ -118,39 +118,12 @@ impl App {
         send(&stream, &out).await?;
         let mut place = None;
         loop {
-            out = Vec::new();
-            let mut at = 0;
-            let mut is_over = false;
-            while let Some(header) = Header::read(&held[at..], Sender::Client).map_err(io::Error::other)? {
-                let (start, end) = (at + header.size, at + header.size + header.length as usize);
-                if end > held.len() {
-                    break;
-                }
-                let payload = &mut held[start..end];
-                unmask(payload, header.mask);
-                match (header.opcode, &*payload) {
-                    (Opcode::Close, _) => is_over = true,
-                    (Opcode::Ping, _) => out.extend(frame::write(Opcode::Pong, payload, None)),
-                    (Opcode::Text, [b'4', b'0', ..]) => {
-                        place = Some(Place::new(self, &stream));
-                        out.extend(frame::write(Opcode::Text, format!(r#"40{{"sid":"{sid}"}}"#).as_bytes(), None));
-                    }
-                    (Opcode::Text, [b'4', b'2', ..]) => out.extend(frame::write(Opcode::Text, payload, None)),
-                    _ => {}
-                }
-                if is_over {
-                    out.extend(frame::write(Opcode::Close, payload, None));
-                    break;
-                }
-                at = end;
+            let replies = replies_to(&mut held, &sid)?;
+            if replies.connects {
+                place = Some(Place::new(self, &stream));
             }
-            held.drain(..at);
-            if held.is_empty() {
-                // Thousands wait with nothing in hand.
-                held = Vec::new();
-            }
-            send(&stream, &out).await?;
-            if is_over {
+            send(&stream, &replies.frames).await?;
+            if replies.is_over {
                 drop(place);
                 return Ok(());
             }
@@ -183,6 +156,16 @@ impl App {
         let number = self.sessions.replace(self.sessions.get() + 1);
         format!("app{:017x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
+}
+
+/// What whole frames are answered with.
+#[derive(Default)]
+struct Replies {
+    frames: Vec<u8>,
+    /// Socket.IO's connect was among them.
+    connects: bool,
+    /// The WebSocket has been closed.
+    is_over: bool,
 }
 
 /// A client's place in the fan-out.
@@ -224,6 +207,41 @@ fn read_head(bytes: &[u8]) -> io::Result<Option<Wanted>> {
         closes: value("connection").is_some_and(|connection| connection.eq_ignore_ascii_case("close")),
         size,
     }))
+}
+
+/// Takes the whole frames out of what was read, and answers them.
+fn replies_to(held: &mut Vec<u8>, sid: &str) -> io::Result<Replies> {
+    let mut replies = Replies::default();
+    let mut at = 0;
+    while let Some(header) = Header::read(&held[at..], Sender::Client).map_err(io::Error::other)? {
+        let (start, end) = (at + header.size, at + header.size + header.length as usize);
+        if replies.is_over || end > held.len() {
+            break;
+        }
+        let payload = &mut held[start..end];
+        unmask(payload, header.mask);
+        let mut reply = |opcode, payload: &[u8]| replies.frames.extend(frame::write(opcode, payload, None));
+        match (header.opcode, &*payload) {
+            (Opcode::Text, [b'4', b'2', ..]) => reply(Opcode::Text, payload),
+            (Opcode::Text, [b'4', b'0', ..]) => {
+                reply(Opcode::Text, format!(r#"40{{"sid":"{sid}"}}"#).as_bytes());
+                replies.connects = true;
+            }
+            (Opcode::Ping, payload) => reply(Opcode::Pong, payload),
+            (Opcode::Close, payload) => {
+                reply(Opcode::Close, payload);
+                replies.is_over = true;
+            }
+            _ => {}
+        }
+        at = end;
+    }
+    held.drain(..at);
+    if held.is_empty() {
+        // Thousands wait with nothing in hand.
+        *held = Vec::new();
+    }
+    Ok(replies)
 }
 
 /// Takes a mask off, eight bytes at a time.

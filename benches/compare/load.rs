@@ -1,25 +1,17 @@
 //! The clients: one process and one thread that does the work it is told (`Work`) and reads the proxy's clocks at both ends
 //! of its window. Closed loops: whoever has an answer asks again.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeMap,
-    future::Future,
-    io,
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, rc::Rc, time::Duration};
 
-use rustls::ClientConfig;
 use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
-    task::{LocalSet, spawn_local},
+    task::LocalSet,
     time::{Instant, sleep, sleep_until, timeout},
 };
 
 use crate::{
+    crowd::{self, Crowd, FEW},
     measure,
     task::{Outcome, Probe, Task, Work},
     wire::{self, Ask, PATIENCE, Room, Wire},
@@ -32,33 +24,7 @@ pub fn run(task: Task) -> io::Result<()> {
     LocalSet::new().block_on(&runtime, async { crowd.work().await })
 }
 
-/// All clients of one run, and what they have seen so far.
-struct Crowd {
-    task: Task,
-    config: Arc<ClientConfig>,
-    /// The proxy's processes.
-    family: Vec<i32>,
-    operations: Cell<u64>,
-    asked: Cell<u64>,
-    resumed: Cell<u64>,
-    full: Cell<u64>,
-    failures: RefCell<BTreeMap<String, u64>>,
-}
-
 impl Crowd {
-    fn new(task: Task) -> io::Result<Self> {
-        Ok(Self {
-            config: wire::client_config(&task, false)?,
-            family: measure::tree(task.proxy),
-            task,
-            operations: Cell::default(),
-            asked: Cell::default(),
-            resumed: Cell::default(),
-            full: Cell::default(),
-            failures: RefCell::default(),
-        })
-    }
-
     async fn work(self: &Rc<Self>) -> io::Result<()> {
         let outcome = match self.task.work.clone() {
             Work::Echo { connections, size, in_flight } => {
@@ -268,120 +234,12 @@ impl Crowd {
         if status != 101 {
             return Ok(Probe { status, echoed: false, tls });
         }
-        connect_socketio(&mut wire).await?;
+        crowd::connect_socketio(&mut wire).await?;
         wire.send(&wire::event(PROBE_SIZE)).await?;
         let echoed = wire.frame().await?.1 == wire::packet(PROBE_SIZE);
         wire.close().await?;
         Ok(Probe { status, echoed, tls })
     }
-
-    async fn dial(&self, config: &Arc<ClientConfig>) -> io::Result<Wire> {
-        let wire = Wire::dial(&self.task, config).await?;
-        let count = if wire.is_resumed() { &self.resumed } else { &self.full };
-        count.set(count.get() + 1);
-        Ok(wire)
-    }
-
-    /// A connection that is a Socket.IO session.
-    async fn open(&self, config: &Arc<ClientConfig>) -> io::Result<Wire> {
-        let mut wire = self.dial(config).await?;
-        wire.send(&wire::request(&self.task, Ask::WebSocket, self.task.token.as_deref(), self.next())).await?;
-        match wire.answer().await?.status {
-            101 => {}
-            status => return Err(io::Error::other(format!("an upgrade got status {status}"))),
-        }
-        connect_socketio(&mut wire).await?;
-        Ok(wire)
-    }
-
-    async fn open_all(self: &Rc<Self>, count: usize) -> Vec<Wire> {
-        let left = Rc::new(Cell::new(count));
-        let open = Rc::new(RefCell::new(Vec::with_capacity(count)));
-        let openers = (0..FEW.min(count)).map(|_| {
-            let (crowd, left, open) = (self.clone(), left.clone(), open.clone());
-            spawn_local(async move {
-                while left.get() > 0 {
-                    left.set(left.get() - 1);
-                    match timeout(PATIENCE, crowd.open(&crowd.config)).await {
-                        Ok(Ok(mut wire)) => {
-                            wire.rest();
-                            open.borrow_mut().push(wire);
-                        }
-                        Ok(Err(error)) => crowd.fail(&error).await,
-                        Err(_) => crowd.fail(&"a connection took too long").await,
-                    }
-                }
-            })
-        });
-        for opener in openers.collect::<Vec<_>>() {
-            let _ = opener.await;
-        }
-        open.take()
-    }
-
-    fn crowd_of<F>(self: &Rc<Self>, clients: usize, life: impl Fn(Rc<Self>) -> F)
-    where
-        F: Future<Output = io::Result<()>> + 'static,
-    {
-        for _ in 0..clients {
-            self.client(&life);
-        }
-    }
-
-    /// A client that lives beside the others; how it fails is noted.
-    fn client<F>(self: &Rc<Self>, life: impl FnOnce(Rc<Self>) -> F) -> tokio::task::JoinHandle<()>
-    where
-        F: Future<Output = io::Result<()>> + 'static,
-    {
-        let (crowd, life) = (self.clone(), life(self.clone()));
-        spawn_local(async move {
-            let ended = life.await;
-            crowd.note(ended).await;
-        })
-    }
-
-    async fn note<T>(&self, result: io::Result<T>) {
-        if let Err(error) = result {
-            self.fail(&error).await;
-        }
-    }
-
-    /// Notes what went wrong, and waits a moment: a proxy that refuses everything must not be stormed.
-    async fn fail(&self, what: &dyn std::fmt::Display) {
-        *self.failures.borrow_mut().entry(what.to_string()).or_default() += 1;
-        sleep(Duration::from_millis(2)).await;
-    }
-
-    fn done(&self, operations: u64) {
-        self.operations.set(self.operations.get() + operations);
-    }
-
-    /// Requests are numbered.
-    fn next(&self) -> u64 {
-        self.asked.replace(self.asked.get() + 1)
-    }
-
-    fn outcome(&self) -> Outcome {
-        Outcome {
-            resumed: self.resumed.get(),
-            full: self.full.get(),
-            failures: self.failures.borrow().clone(),
-            ..Outcome::default()
-        }
-    }
-}
-
-/// The Engine.IO open packet, then Socket.IO's connect and its answer.
-async fn connect_socketio(wire: &mut Wire) -> io::Result<()> {
-    use sockgate::codec::frame::{self, Opcode};
-    if !wire.frame().await?.1.starts_with(b"0{") {
-        return Err(io::Error::other("no open packet"));
-    }
-    wire.send(&frame::write(Opcode::Text, b"40", Some(wire::MASK))).await?;
-    if !wire.frame().await?.1.starts_with(b"40{") {
-        return Err(io::Error::other("no connect packet"));
-    }
-    Ok(())
 }
 
 fn sid_in(body: &[u8]) -> Option<String> {
@@ -394,8 +252,6 @@ fn say(outcome: &Outcome) -> io::Result<()> {
     Ok(())
 }
 
-/// Connections that are opened, or used, at once.
-const FEW: usize = 32;
 const PROBE_SIZE: usize = 200;
 /// Until allocators have given back what a moment needed.
 const SETTLE: Duration = Duration::from_secs(2);

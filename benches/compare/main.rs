@@ -18,6 +18,7 @@
 mod chart;
 mod child;
 mod compare;
+mod crowd;
 mod figures;
 mod ground;
 mod growth;

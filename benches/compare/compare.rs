@@ -56,7 +56,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
                 tell(&rows[number], operation, &outcome);
                 plan.judge(&rows[number], operation, &outcome)?;
                 if let Some(cost) = outcome.cost() {
-                    figures.add(number, operation, cost);
+                    figures.add(number, operation, round, cost);
                 }
             }
         }
@@ -148,7 +148,7 @@ fn measure_memory(plan: &Plan, rows: &[Row], ground: &Ground, figures: &mut Figu
         let [before, after] = outcome.memory[..] else { bail!("the load read the memory {} times", outcome.memory.len()) };
         let each = (after as f64 - before as f64) / outcome.opened.max(1) as f64 / 1000.0;
         eprintln!("{:<16} {:<26} {each:>9.1} KB each of {}", row.label(), Operation::Idle.title(), outcome.opened);
-        figures.add(number, Operation::Idle, each);
+        figures.add(number, Operation::Idle, 0, each);
     }
     Ok(())
 }

@@ -141,8 +141,9 @@ fn table(way: &Way, grown: &[Grown<'_>], costs: &[Vec<Vec<f64>>]) -> String {
     for (place, grown) in grown.iter().enumerate() {
         let _ = write!(text, "\n| {} |", grown.size.label);
         for by_size in costs {
-            let above: Vec<f64> = by_size[place].iter().zip(&by_size[0]).map(|(here, base)| here / base - 1.0).collect();
-            let (figure, above) = (median(&by_size[place]).unwrap_or(f64::NAN), median(&above).unwrap_or(f64::NAN) * 100.0);
+            let above = median(by_size[place].iter().zip(&by_size[0]).map(|(here, base)| here / base - 1.0));
+            let figure = median(by_size[place].iter().copied()).unwrap_or(f64::NAN);
+            let above = above.unwrap_or(f64::NAN) * 100.0;
             let _ = match place {
                 0 => write!(text, " {figure:.1} |"),
                 _ => write!(text, " {figure:.1} ({above:+.0} %) |"),

@@ -41,8 +41,8 @@ impl Report<'_> {
         let Self { rounds, window, idle, built, .. } = self;
         let at = format!("{}, {}", self.machine.date(), self.machine.describe());
         format!(
-            "Measured on {at}. CPU microseconds of the proxy for one operation, in parentheses as a multiple of the relay's; less is \
-             better. Median of {rounds} interleaved rounds of {window} s, load, app and proxy on one CPU; memory by {idle} \
+            "Measured on {at}. CPU microseconds of the proxy for one operation, in parentheses as a multiple of the relay's in the \
+             same round; less is better. Median of {rounds} interleaved rounds of {window} s, load, app and proxy on one CPU; memory by {idle} \
              connections; sockgate built with the profile `{built}`.\n\n"
         )
     }
@@ -67,8 +67,8 @@ impl Report<'_> {
     fn cell(&self, row: usize, operation: Operation) -> String {
         let Some(figure) = self.figures.median(row, operation) else { return "-".into() };
         let shown = operation.show(figure);
-        match self.figures.median(0, operation) {
-            Some(relay) if row > 0 => format!("{shown} ({:.2})", figure / relay),
+        match self.figures.ratio(row, RELAY, operation) {
+            Some(ratio) if row != RELAY => format!("{shown} ({ratio:.2})"),
             _ => shown,
         }
     }
@@ -131,5 +131,7 @@ fn names(rows: &[Row]) -> Vec<&str> {
     names
 }
 
+/// The first row.
+const RELAY: usize = 0;
 const BEGIN: &str = "<!-- compare -->";
 const END: &str = "<!-- /compare -->";

@@ -1,6 +1,6 @@
 //! `[[upstream]]`: a pool of app servers, how one is chosen, how its health is known, and how the gate speaks to it.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,10 @@ pub struct Upstream {
     pub client_key: Option<PathBuf>,
     /// The name expected in the members' certificates. Empty: the host of each URL.
     pub server_name: String,
+    /// Addresses of this machine from which members are dialed, in turns: each has some 28,000 ports for connections, and one
+    /// that has none left is passed over. Empty: the system's choice, which has as many toward each member.
+    #[schemars(with = "Vec<String>")]
+    pub sources: Vec<IpAddr>,
     /// From dialing to an open connection, TLS included.
     pub connect_deadline: Period,
     /// For the head of an answer that is neither a poll nor a Socket.IO handshake.
@@ -146,6 +150,7 @@ impl Default for Upstream {
             client_certificate: None,
             client_key: None,
             server_name: String::new(),
+            sources: Vec::new(),
             connect_deadline: Period::seconds(2),
             answer_deadline: Period::seconds(10),
             reuse: Reuse::Shared,

@@ -6,7 +6,10 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -14,7 +17,7 @@ use std::{
 use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     task::JoinSet,
     time::{sleep, timeout_at},
 };
@@ -26,7 +29,15 @@ pub struct Target {
     host: String,
     port: u16,
     tls: Option<Secure>,
+    sources: Arc<Sources>,
     known: Mutex<Option<Known>>,
+}
+
+/// Where connections come from, in turns. None: the system chooses.
+#[derive(Debug, Default)]
+struct Sources {
+    all: Box<[IpAddr]>,
+    turn: AtomicUsize,
 }
 
 /// How TLS is spoken to a target.
@@ -66,12 +77,38 @@ impl From<io::Error> for DialError {
     }
 }
 
-/// One attempt. Where IPv6 is off, an IPv6 address cannot be assigned any source: that says nothing about our ports.
-async fn attempt(address: SocketAddr) -> Result<TcpStream, DialError> {
-    TcpStream::connect(address).await.map_err(|error| match error.kind() {
-        kind @ io::ErrorKind::AddrNotAvailable if address.is_ipv6() => DialError::Connect(kind),
+/// One attempt, from the next source of the address's family. Where IPv6 is off, an IPv6 address cannot be assigned any source:
+/// that says nothing about our ports.
+async fn attempt(address: SocketAddr, sources: Arc<Sources>) -> Result<TcpStream, DialError> {
+    let fitting: Vec<IpAddr> = sources.all.iter().copied().filter(|source| source.is_ipv4() == address.is_ipv4()).collect();
+    if fitting.is_empty() {
+        return TcpStream::connect(address).await.map_err(|error| match error.kind() {
+            kind @ io::ErrorKind::AddrNotAvailable if address.is_ipv6() => DialError::Connect(kind),
+            _ => DialError::from(error),
+        });
+    }
+    let first = sources.turn.fetch_add(1, Relaxed);
+    let mut last = DialError::Timeout;
+    for turn in 0..fitting.len() {
+        match connect_from(fitting[(first + turn) % fitting.len()], address).await {
+            Ok(stream) => return Ok(stream),
+            // The next one may have ports.
+            Err(error) if error.is_local() => last = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last)
+}
+
+async fn connect_from(source: IpAddr, address: SocketAddr) -> Result<TcpStream, DialError> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A port may be in use toward another member.
+    socket.set_reuseaddr(true)?;
+    socket.bind(SocketAddr::new(source, 0)).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrNotAvailable => DialError::Local(format!("{source} is not an address of this machine")),
         _ => DialError::from(error),
-    })
+    })?;
+    Ok(socket.connect(address).await?)
 }
 
 /// An open connection to a target.
@@ -91,7 +128,13 @@ struct Known {
 impl Target {
     /// `host` is a name or a literal address; an IPv6 address stands without brackets.
     pub fn new(host: impl Into<String>, port: u16, tls: Option<Secure>) -> Self {
-        Self { host: host.into(), port, tls, known: Mutex::new(None) }
+        Self { host: host.into(), port, tls, sources: Arc::default(), known: Mutex::new(None) }
+    }
+
+    /// Dials from these addresses, in turns.
+    pub fn dialed_from(mut self, sources: &[IpAddr]) -> Self {
+        self.sources = Arc::new(Sources { all: sources.into(), turn: AtomicUsize::new(0) });
+        self
     }
 
     pub fn host(&self) -> &str {
@@ -138,7 +181,7 @@ pub async fn dial(target: &Target, deadline: Instant) -> Result<Line, DialError>
 
 async fn open(target: &Target) -> Result<Line, DialError> {
     let addresses = resolve(target).await?;
-    let stream = connect(&addresses).await?;
+    let stream = connect(&addresses, &target.sources).await?;
     // Without it a small message may wait for the acknowledgement of the one before; not having it is no reason to fail.
     let _ = stream.set_nodelay(true);
     match &target.tls {
@@ -192,16 +235,16 @@ pub fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 
 /// Tries the addresses in order; each gets a head start before the next one joins, a failure lets the next one start at
 /// once, and the first connection wins. Attempts that lost are dropped with the set.
-async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, DialError> {
+async fn connect(addresses: &[SocketAddr], sources: &Arc<Sources>) -> Result<TcpStream, DialError> {
     if let [only] = addresses {
-        return attempt(*only).await;
+        return attempt(*only, sources.clone()).await;
     }
     let mut waiting = addresses.iter().copied();
     let mut attempts = JoinSet::new();
     let mut last = DialError::Unresolved;
     loop {
         match waiting.next() {
-            Some(address) => drop(attempts.spawn(attempt(address))),
+            Some(address) => drop(attempts.spawn(attempt(address, sources.clone()))),
             None if attempts.is_empty() => return Err(last),
             None => {}
         }

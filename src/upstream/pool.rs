@@ -350,7 +350,7 @@ impl Place {
                 Some(Secure { config: tls.clone(), server_name })
             }
         };
-        let target = Arc::new(Target::new(self.host, self.port, secure));
+        let target = Arc::new(Target::new(self.host, self.port, secure).dialed_from(&config.sources));
         Ok(Plan { id: member_id(&config.name, &url), url, authority: self.authority, weight, target })
     }
 }

@@ -1,6 +1,6 @@
 use std::{
     io::ErrorKind,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -68,6 +68,31 @@ async fn a_name_and_a_literal_address_lead_to_the_same_place() {
             assert_eq!(heard, "hello");
         }
     }
+}
+
+#[tokio::test]
+async fn sources_take_turns_and_one_that_cannot_be_used_is_passed_over() {
+    let (listener, port) = listener().await;
+    let sources: Vec<IpAddr> = ["127.0.0.2", "::1", "127.0.0.3"].map(|source| source.parse().expect("an address")).to_vec();
+    let target = Target::new("127.0.0.1", port, None).dialed_from(&sources);
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        let _line = dial(&target, soon()).await.expect("a line");
+        seen.push(listener.accept().await.expect("a connection").1.ip().to_string());
+    }
+    assert_eq!(seen, ["127.0.0.2", "127.0.0.3", "127.0.0.2", "127.0.0.3"]);
+
+    // An address for documentation is no machine's.
+    let strange: IpAddr = "192.0.2.77".parse().expect("an address");
+    let target = Target::new("127.0.0.1", port, None).dialed_from(&[strange, sources[0]]);
+    for _ in 0..2 {
+        let _line = dial(&target, soon()).await.expect("a line");
+        assert_eq!(listener.accept().await.expect("a connection").1.ip(), sources[0]);
+    }
+    let nowhere = dial(&Target::new("127.0.0.1", port, None).dialed_from(&[strange]), soon()).await;
+    assert_eq!(nowhere.err(), Some(DialError::Local("192.0.2.77 is not an address of this machine".into())));
+    // None of the address's family: the system chooses.
+    let _line = dial(&Target::new("127.0.0.1", port, None).dialed_from(&[sources[1]]), soon()).await.expect("a line");
 }
 
 #[tokio::test]

@@ -247,6 +247,7 @@ pub fn request_id(headers: &HeaderMap, standing: Standing, fresh: &Fresh) -> Str
         Standing::Trusted => headers::single(headers, &X_REQUEST_ID).ok().flatten(),
         Standing::Stranger => None,
     };
+    let incoming = incoming.filter(|_| !headers::has_token(headers, header::CONNECTION, X_REQUEST_ID.as_str()));
     let kept = incoming.and_then(|value| value.to_str().ok()).filter(|id| is_request_id(id));
     kept.map_or_else(|| hex(&fresh.request), str::to_owned)
 }
@@ -259,7 +260,8 @@ fn is_request_id(id: &str) -> bool {
 /// A trace is continued whoever started it: it says nothing about who asks.
 fn kept_traceparent(headers: &HeaderMap) -> Option<&HeaderValue> {
     let value = headers::single(headers, &TRACEPARENT).ok().flatten()?;
-    value.to_str().is_ok_and(is_traceparent).then_some(value)
+    let is_named = headers::has_token(headers, header::CONNECTION, TRACEPARENT.as_str());
+    (!is_named && value.to_str().is_ok_and(is_traceparent)).then_some(value)
 }
 
 /// `00-<trace>-<span>-<flags>`. Later versions may only add parts, which are passed on.

@@ -6,9 +6,31 @@ use std::{
     io::{self, Write},
 };
 
+use tracing::{Level, Metadata};
+use tracing_subscriber::fmt::MakeWriter;
+
 /// Writes lines to standard error, or keeps them for [`let_out`] on a thread that gathers.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Lines;
+pub struct Lines {
+    /// Whoever watches should see it at once, even if this thread never comes to the end of its turn.
+    is_urgent: bool,
+}
+
+/// What makes [`Lines`]: warnings and errors are urgent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ToStandardError;
+
+impl<'a> MakeWriter<'a> for ToStandardError {
+    type Writer = Lines;
+
+    fn make_writer(&'a self) -> Lines {
+        Lines::default()
+    }
+
+    fn make_writer_for(&'a self, event: &Metadata<'_>) -> Lines {
+        Lines { is_urgent: *event.level() <= Level::WARN }
+    }
+}
 
 thread_local! {
     static GATHERED: RefCell<Gathered> = RefCell::default();
@@ -54,13 +76,16 @@ impl Write for Lines {
             let Ok(mut gathered) = gathered.try_borrow_mut() else { return false };
             let Some(lines) = &mut gathered.lines else { return false };
             lines.extend_from_slice(line);
-            if lines.len() >= MOST {
+            if self.is_urgent || lines.len() >= MOST {
                 gathered.let_out();
             }
             true
         });
         // A thread that is ending does not gather any more.
-        if kept.unwrap_or(false) { Ok(line.len()) } else { io::stderr().write(line) }
+        if !kept.unwrap_or(false) {
+            io::stderr().lock().write_all(line)?;
+        }
+        Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

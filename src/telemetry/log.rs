@@ -29,7 +29,10 @@ use tracing_subscriber::{
     reload,
 };
 
-use super::{lines::Lines, record::FOLLOWED};
+use super::{
+    lines::{self, ToStandardError},
+    record::FOLLOWED,
+};
 use crate::config::log::{Format, Log, is_session_name};
 
 /// Why `[log]` cannot be followed.
@@ -51,7 +54,7 @@ pub enum LogError {
 
 /// Sets the log up for the whole process, once.
 pub fn init(config: &Log) -> Result<(), LogError> {
-    let (subscriber, control) = subscriber(config, || Lines, io::stderr().is_terminal())?;
+    let (subscriber, control) = subscriber(config, ToStandardError, io::stderr().is_terminal())?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Twice)?;
     CONTROL.set(control).map_err(|_| LogError::Twice)
 }
@@ -81,7 +84,8 @@ pub fn follows_anybody() -> bool {
 
 /// Lets out what waits on this thread.
 pub fn flush() {
-    let _ = Lines.flush();
+    lines::let_out();
+    let _ = io::stderr().flush();
 }
 
 /// The log as a value, for `init` and for tests.

@@ -227,7 +227,12 @@ where
         });
         match moved {
             Ok(poll) => Ok(poll),
-            Err(Broken::Reader(error)) => Err(self.end(Reason::AppGone, is_reset(&error))),
+            Err(Broken::Reader(error)) => {
+                // Its last words may have been gathered for a goodbye that does not come.
+                let _ = Pin::new(&mut self.client).poll_flush(cx);
+                let has_closed = self.up.walker.is_closed() && self.down.walker.is_closed();
+                Err(self.end(if has_closed { self.natural_end() } else { Reason::AppGone }, is_reset(&error) && !has_closed))
+            }
             Err(Broken::Writer(error)) => Err(self.end(Reason::ClientGone, is_reset(&error))),
             Err(Broken::Fault(fault)) => {
                 self.leave_for(fault, Sender::Server);

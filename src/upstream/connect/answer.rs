@@ -35,6 +35,8 @@ pub(super) struct Return {
     pub kept: Arc<Kept>,
     pub member: Arc<Member>,
     pub reuse: ReuseKey,
+    /// The request had a body, of which the answer may not have waited for.
+    pub had_body: bool,
 }
 
 impl AnswerBody {
@@ -60,10 +62,15 @@ impl AnswerBody {
 
     /// The answer is complete; its connection may carry the next one.
     fn finish(&mut self) {
-        let Some(wire) = self.wire.take() else { return };
-        if let Some(Return { kept, member, reuse }) = self.home.take() {
-            kept.put(wire, &member, reuse, Instant::now());
+        let Some(mut wire) = self.wire.take() else { return };
+        let Some(Return { kept, member, reuse, had_body }) = self.home.take() else { return };
+        if had_body {
+            wire.look();
+            if !wire.is_ready() && !wire.is_closed() {
+                return wire.see_off();
+            }
         }
+        kept.put(wire, &member, reuse, Instant::now());
     }
 }
 

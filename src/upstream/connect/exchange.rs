@@ -10,6 +10,7 @@ use std::{
 };
 
 use ::http::{Request, Response};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +35,15 @@ pub struct Connections {
     kept: Arc<Kept>,
     open: Arc<AtomicUsize>,
     quota: Arc<Quota>,
+}
+
+/// What is to be known of a request once its answer is there.
+#[derive(Clone, Copy, Debug)]
+struct Sending {
+    reuse: ReuseKey,
+    had_body: bool,
+    /// Its body came while it was sent.
+    streams: bool,
 }
 
 /// How one exchange is to be made.
@@ -74,9 +84,10 @@ impl Connections {
     ) -> Result<Response<AnswerBody>, ExchangeError> {
         wire::to_origin_form(&mut request, member);
         let dialed_by = Instant::now() + terms.patience;
+        let sending = Sending { reuse: terms.reuse, had_body: !request.body().is_end_stream(), streams: terms.upload.is_some() };
         let result = tokio::select! {
             biased;
-            answered = self.carry(member, terms.reuse, dialed_by, request) => answered,
+            answered = self.carry(member, sending, dialed_by, request) => answered,
             () = upload::overdue(terms.upload, terms.patience) => Err(ExchangeError::Timeout),
         };
         tell(member, &result, terms.silence);
@@ -119,13 +130,13 @@ impl Connections {
     async fn carry(
         &self,
         member: &Arc<Member>,
-        reuse: ReuseKey,
+        sending: Sending,
         dialed_by: Instant,
         mut request: Request<Body>,
     ) -> Result<Response<AnswerBody>, ExchangeError> {
-        while let Some(mut wire) = self.kept.take(member, reuse, Instant::now()) {
+        while let Some(mut wire) = self.kept.take(member, sending.reuse, Instant::now()) {
             match wire::send(&mut wire, request).await? {
-                Attempt::Answered(answer) => return Ok(self.hand_out(answer, wire, member, reuse)),
+                Attempt::Answered(answer) => return Ok(self.hand_out(answer, wire, member, sending)),
                 Attempt::Unsent(unsent) => request = unsent,
             }
         }
@@ -133,7 +144,7 @@ impl Connections {
         let line = wire::open(member, dialed_by).await?;
         let mut wire = wire::speak(line, Some(tally)).await?;
         match wire::send(&mut wire, request).await? {
-            Attempt::Answered(answer) => Ok(self.hand_out(answer, wire, member, reuse)),
+            Attempt::Answered(answer) => Ok(self.hand_out(answer, wire, member, sending)),
             Attempt::Unsent(_) => Err(ExchangeError::Broken),
         }
     }
@@ -150,8 +161,18 @@ impl Connections {
         }
     }
 
-    fn hand_out(&self, answer: Response<Incoming>, wire: Wire, member: &Arc<Member>, reuse: ReuseKey) -> Response<AnswerBody> {
-        let home = Return { kept: self.kept.clone(), member: member.clone(), reuse };
+    fn hand_out(
+        &self,
+        answer: Response<Incoming>,
+        mut wire: Wire,
+        member: &Arc<Member>,
+        sending: Sending,
+    ) -> Response<AnswerBody> {
+        if sending.streams {
+            // The client may send all of it before it reads any of the answer.
+            wire.set_off();
+        }
+        let home = Return { kept: self.kept.clone(), member: member.clone(), reuse: sending.reuse, had_body: sending.had_body };
         answer.map(|body| AnswerBody::new(body, wire, Some(home)))
     }
 }

@@ -3,16 +3,18 @@
 
 use std::{
     future::{Future, poll_fn},
+    mem,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker, ready},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use ::http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header::HOST};
 use bytes::Bytes;
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     http::{Body, BodyError},
@@ -41,18 +43,28 @@ pub enum ExchangeError {
     Request(BodyError),
 }
 
-/// One connection that speaks HTTP. Dropping it closes it. It has no task of its own: whoever waits for its answer, or reads the
-/// answer's body, drives it, so that a request costs no way to another task and back.
+/// One connection that speaks HTTP. Dropping it closes it. As a rule it has no task of its own: whoever waits for its answer, or
+/// reads the answer's body, drives it, so that a request costs no way to another task and back.
 #[derive(Debug)]
 pub(super) struct Wire {
     sender: http1::SendRequest<Body>,
-    /// `None`: it has ended, and whoever waited for something of it knows.
-    connection: Option<http1::Connection<TokioIo<Line>, Body>>,
+    driver: Driver,
     /// What is left when HTTP has ended.
     left: Option<http1::Parts<TokioIo<Line>>>,
     interim: Arc<Interim>,
     /// Its place in the quota.
-    _tally: Option<Tally>,
+    tally: Option<Tally>,
+}
+
+/// Who moves a connection.
+#[derive(Debug)]
+enum Driver {
+    /// Whoever has the wire.
+    Owner(Box<http1::Connection<TokioIo<Line>, Body>>),
+    /// A task: there is more to send, whether somebody reads the answer or not.
+    Task(AbortOnDropHandle<()>),
+    /// It has ended, and whoever waited for something of it knows.
+    Nobody,
 }
 
 /// What came of one attempt to send.
@@ -65,12 +77,16 @@ pub(super) enum Attempt {
 impl Wire {
     /// Moves what can be moved. Ready when it can carry nothing more.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(connection) = &mut self.connection else { return Poll::Ready(()) };
-        if let Err(error) = ready!(Pin::new(connection).poll(cx)) {
-            tracing::debug!(%error, "connection to a member ended");
-        }
+        let end = match &mut self.driver {
+            Driver::Owner(connection) => ready!(Pin::new(connection).poll(cx)),
+            Driver::Task(_) => return Poll::Pending,
+            Driver::Nobody => return Poll::Ready(()),
+        };
+        tell_end(end);
         // Whoever still waits for something of it hears by this that nothing will come.
-        self.left = self.connection.take().map(http1::Connection::into_parts);
+        if let Driver::Owner(connection) = mem::replace(&mut self.driver, Driver::Nobody) {
+            self.left = Some(connection.into_parts());
+        }
         Poll::Ready(())
     }
 
@@ -81,12 +97,40 @@ impl Wire {
 
     /// Whether it can take a request, when last looked at.
     pub fn is_ready(&self) -> bool {
-        self.connection.is_some() && self.sender.is_ready()
+        matches!(self.driver, Driver::Owner(_)) && self.sender.is_ready()
     }
 
     /// Whether it can never take one again, when last looked at.
     pub fn is_closed(&self) -> bool {
-        self.connection.is_none() || self.sender.is_closed()
+        matches!(self.driver, Driver::Nobody) || self.sender.is_closed()
+    }
+
+    /// The answer has begun while the request is still on its way: from here on a task moves both. It ends with the wire.
+    pub fn set_off(&mut self) {
+        if let Driver::Owner(connection) = mem::replace(&mut self.driver, Driver::Nobody) {
+            let tally = self.tally.clone();
+            let moving = async move {
+                tell_end(connection.await);
+                drop(tally);
+            };
+            self.driver = Driver::Task(AbortOnDropHandle::new(tokio::spawn(moving)));
+        }
+    }
+
+    /// The answer is complete and the request is not: it gets some time to come to its end, then the connection is closed.
+    pub fn see_off(self) {
+        let Self { sender, driver, tally, .. } = self;
+        // Nothing follows, so it closes by itself.
+        drop(sender);
+        let rest = async move {
+            match driver {
+                Driver::Owner(connection) => tell_end(connection.await),
+                Driver::Task(task) => drop(task.await),
+                Driver::Nobody => {}
+            }
+            drop(tally);
+        };
+        tokio::spawn(tokio::time::timeout(LAST_OF_A_REQUEST, rest));
     }
 
     /// The bare line after a 101, and what arrived together with it.
@@ -123,7 +167,7 @@ pub(super) async fn speak(line: Line, tally: Option<Tally>) -> Result<Wire, Exch
         .handshake(TokioIo::new(line))
         .await
         .map_err(|_| ExchangeError::Broken)?;
-    Ok(Wire { sender, connection: Some(connection), left: None, interim: Arc::default(), _tally: tally })
+    Ok(Wire { sender, driver: Driver::Owner(Box::new(connection)), left: None, interim: Arc::default(), tally })
 }
 
 /// One request on one wire. On every error the wire is in doubt and must be dropped, which its owner's `?` does.
@@ -155,6 +199,12 @@ pub(super) async fn send_handshake(wire: &mut Wire, mut request: Request<Body>) 
     Ok(answer)
 }
 
+fn tell_end(end: hyper::Result<()>) {
+    if let Err(error) = end {
+        tracing::debug!(%error, "connection to a member ended");
+    }
+}
+
 fn blame(error: &hyper::Error) -> ExchangeError {
     if error.is_user() {
         let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<BodyError>());
@@ -181,6 +231,8 @@ pub(super) fn to_origin_form(request: &mut Request<Body>, member: &Member) {
     }
 }
 
+/// For the rest of a request whose answer did not wait for it. The client sends no slower than its own pace allows.
+const LAST_OF_A_REQUEST: Duration = Duration::from_secs(30);
 /// The head of an answer, and what a connection may buffer of a body.
 pub(super) const HEAD_BYTES: usize = 16 * 1024;
 pub(super) const HEADERS: usize = 64;

@@ -278,6 +278,14 @@ fn a_valid_trace_is_continued_whoever_started_it() {
         assert!(told.iter().any(|line| line == new), "{trace}");
         assert!(!told.iter().any(|line| line.starts_with("tracestate")), "{trace}");
     }
+    let named = told(
+        &peer("10.0.0.1", true),
+        &[("traceparent", TRACE), ("x-request-id", "r"), ("connection", "Traceparent, x-request-id")],
+    );
+    assert!(
+        !named.iter().any(|line| line.contains(TRACE) || line == "x-request-id: r"),
+        "they belong to that connection: {named:?}"
+    );
     let two = told(&peer("203.0.113.9", true), &[("traceparent", TRACE), ("traceparent", TRACE)]);
     assert!(!two.contains(&format!("traceparent: {TRACE}")));
 }

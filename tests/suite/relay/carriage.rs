@@ -3,7 +3,10 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
@@ -145,6 +148,27 @@ async fn a_close_goes_both_ways_and_ends_it() {
     expect(&mut ends.client, &close(4000, Sender::Server)).await;
     let ended = ends.ended.await.expect("no panic");
     assert_eq!((ended.reason, ended.code, ended.reset), (Reason::ClientClosed, Some(4000), false));
+}
+
+#[tokio::test]
+async fn a_client_that_has_closed_may_get_the_last_words_in_one_piece() {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    let (mut client, near_client) = duplex(1024);
+    let (mut app, near_app) = duplex(1024);
+    let gather: fn(&mut DuplexStream) = |_| TOLD.store(true, Relaxed);
+    let ended = tokio::spawn(async move {
+        let carriage = Carriage::new((near_client, &[]), (near_app, &[]), None, Arc::new(terms()), session());
+        carriage.gathering(gather).run().await
+    });
+    app.write_all(&text(b"hello", Sender::Server)).await.expect("the gate reads");
+    expect(&mut client, &text(b"hello", Sender::Server)).await;
+    assert!(!TOLD.load(Relaxed), "as long as it listens everything goes out at once");
+    client.write_all(&close(1000, Sender::Client)).await.expect("the gate reads");
+    expect(&mut app, &close(1000, Sender::Client)).await;
+    app.write_all(&close(1000, Sender::Server)).await.expect("the gate reads");
+    expect(&mut client, &close(1000, Sender::Server)).await;
+    ended.await.expect("no panic");
+    assert!(TOLD.load(Relaxed));
 }
 
 #[tokio::test]

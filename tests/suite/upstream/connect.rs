@@ -19,7 +19,10 @@ use sockgate::{
         connect::{AnswerBody, Fault, Quota, Silence, Terms, Turn},
     },
 };
-use tokio::{io::AsyncReadExt, sync::mpsc};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::mpsc,
+};
 
 use super::support::{After, App, config, pool, soon, until};
 
@@ -561,6 +564,70 @@ async fn an_answer_before_the_body_was_sent_does_not_free_the_connection() {
     let other = gate.get(ReuseKey::Shared).await;
     assert!(other.is_err() || app.accepted() == 2, "the half-sent request's connection carries nothing else");
     assert_eq!(app.accepted(), 2);
+}
+
+#[tokio::test]
+async fn a_request_goes_on_when_its_answer_is_complete_or_nobody_reads_it() {
+    const PIECE: usize = 100_000;
+    const PIECES: usize = 12;
+    // How much of an answer of 6 MB is read before the rest of the request is sent.
+    for (what, streams, answer_size) in [("held", false, 2), ("streamed", true, 2), ("unread", true, 6_000_000)] {
+        let (tell, mut told) = mpsc::unbounded_channel::<usize>();
+        let app = App::new(move |mut link| {
+            let tell = tell.clone();
+            async move {
+                let mut some = [0; 64 * 1024];
+                assert!(link.stream.read(&mut some).await.expect("bytes") > 0);
+                let (mut reader, mut writer) = tokio::io::split(link.stream);
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {answer_size}\r\n\r\n{}", "o".repeat(answer_size));
+                let writing = async { writer.write_all(answer.as_bytes()).await };
+                let reading = async {
+                    let (mut heard, mut last) = (0, Vec::new());
+                    while !last.ends_with(b"0\r\n\r\n") {
+                        let count = reader.read(&mut some).await.expect("no reset");
+                        assert!(count > 0, "it ended before its end");
+                        heard += some[..count].iter().filter(|byte| **byte == b'x').count();
+                        last.extend_from_slice(&some[..count]);
+                        last.drain(..last.len().saturating_sub(5));
+                    }
+                    let _ = tell.send(heard);
+                };
+                let _ = tokio::join!(writing, reading);
+            }
+        })
+        .await;
+        let gate = Gate::new(&app);
+        let (feed, body) = fed();
+        feed.send(Ok(Frame::data("begin".into()))).expect("taken");
+        let turn = Turn::default();
+        let upload = streams.then(|| turn.watch());
+        let terms = Terms { reuse: ReuseKey::Shared, patience: LONG, upload, silence: Silence::Counts };
+        let answer = gate.exchange(terms, post(body)).await.expect("an answer");
+        let kept = if answer_size > 2 { Some(answer) } else { read(answer).await.map(|_| None).expect("whole") };
+        for _ in 0..PIECES {
+            feed.send(Ok(Frame::data(vec![b'x'; PIECE].into()))).expect("the body is still read");
+        }
+        drop((feed, turn));
+        let heard = tokio::time::timeout(Duration::from_secs(10), told.recv()).await;
+        assert_eq!(heard.expect(what), Some(PIECE * PIECES), "{what}");
+        drop(kept);
+        until("the connection is closed", || gate.connections.open() == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_looked_at_before_it_is_used() {
+    let app = App::new(|mut link| async move {
+        link.request().await;
+        link.write(&format!("{OK}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison")).await;
+        link.ended().await;
+    })
+    .await;
+    let gate = Gate::new(&app);
+    for round in 1..=5 {
+        assert_eq!(gate.text(ReuseKey::Shared).await.as_deref(), Ok("ok"), "never what nobody asked for");
+        assert_eq!(app.accepted(), round);
+    }
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ pub enum Pattern {
 }
 
 /// The schemes a page can have here.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Scheme {
     Http,
     Https,
@@ -40,7 +40,7 @@ pub enum HostPattern {
 }
 
 /// The port of a pattern.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum PortPattern {
     Exact(u16),
     Any,

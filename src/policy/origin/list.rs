@@ -2,7 +2,7 @@
 //! their text, open ports by scheme and host, wildcards by the suffix of the host. Built once from `[origin]`, with the
 //! source of each entry for `explain origin`; a list that cannot be built whole is not built.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
     page::Page,
@@ -25,7 +25,7 @@ pub struct List {
     /// Exact hosts, for saying what a refused page differs in.
     hosts: HashMap<Box<str>, Vec<usize>>,
     /// By what follows the wildcard.
-    suffixes: HashMap<Box<str>, Vec<usize>>,
+    suffixes: HashMap<Box<str>, Wildcards>,
     null: Option<usize>,
     any: Option<usize>,
 }
@@ -48,6 +48,14 @@ pub enum Source {
     Allow(usize),
     /// An entry of `listen.public_origins`, counted from 0.
     Public(usize),
+}
+
+/// The wildcard entries directly below one domain, in the order of the list.
+#[derive(Debug, Default)]
+struct Wildcards {
+    all: Vec<usize>,
+    /// Without repetitions, so at most one for each way to count labels. A tree, since most have one port: nothing to hash.
+    by_port: BTreeMap<(Scheme, PortPattern), Vec<usize>>,
 }
 
 impl List {
@@ -85,7 +93,7 @@ impl List {
     pub fn find(&self, page: &Page) -> Option<&Entry> {
         self.exact(page.as_str())
             .or_else(|| self.any_port.get(page.without_port()).map(|at| &self.entries[*at]))
-            .or_else(|| self.below(page.host()).find(|entry| covers(entry, page)))
+            .or_else(|| self.wildcard(page))
             .or_else(|| self.any.map(|at| &self.entries[at]))
     }
 
@@ -110,8 +118,13 @@ impl List {
                 }
                 self.hosts.entry(host.as_str().into()).or_default().push(at);
             }
-            Pattern::Matching { host: HostPattern::OneLabel(suffix) | HostPattern::ManyLabels(suffix), .. } => {
-                self.suffixes.entry(suffix.as_str().into()).or_default().push(at);
+            Pattern::Matching { scheme, host: HostPattern::OneLabel(suffix) | HostPattern::ManyLabels(suffix), port } => {
+                let wildcards = self.suffixes.entry(suffix.as_str().into()).or_default();
+                wildcards.all.push(at);
+                let alike = wildcards.by_port.entry((*scheme, *port)).or_default();
+                if alike.iter().all(|at| self.entries[*at].pattern != pattern) {
+                    alike.push(at);
+                }
             }
         }
         self.entries.push(Entry { pattern, source });
@@ -147,6 +160,16 @@ impl List {
         }
     }
 
+    /// The wildcard entry that allows the page: of its nearest parent that has one, the first.
+    fn wildcard(&self, page: &Page) -> Option<&Entry> {
+        parents(page.host()).find_map(|parent| {
+            let by_port = &self.suffixes.get(parent)?.by_port;
+            let ports = [PortPattern::Exact(page.port()), PortPattern::Any];
+            let alike = ports.iter().filter_map(|port| by_port.get(&(page.scheme(), *port))).flatten();
+            alike.filter(|at| covers(&self.entries[**at], page)).min().map(|at| &self.entries[*at])
+        })
+    }
+
     /// Entries for exactly this host, with whatever scheme and port.
     pub(super) fn hosts_named(&self, host: &str) -> impl Iterator<Item = &Entry> + use<'_> {
         self.hosts.get(host).into_iter().flatten().map(|at| &self.entries[*at])
@@ -154,13 +177,18 @@ impl List {
 
     /// Wildcard entries directly below this domain.
     pub(super) fn wildcards_of(&self, domain: &str) -> impl Iterator<Item = &Entry> + use<'_> {
-        self.suffixes.get(domain).into_iter().flatten().map(|at| &self.entries[*at])
+        self.suffixes.get(domain).into_iter().flat_map(|wildcards| &wildcards.all).map(|at| &self.entries[*at])
     }
 
     /// Wildcard entries for any parent of the host. A host has at most 127 labels, so this ends soon.
     pub(super) fn below<'a, 'h>(&'a self, host: &'h str) -> impl Iterator<Item = &'a Entry> + use<'a, 'h> {
-        host.match_indices('.').flat_map(|(at, _)| self.wildcards_of(&host[at + 1..]))
+        parents(host).flat_map(|parent| self.wildcards_of(parent))
     }
+}
+
+/// What stands behind each dot of a host, the nearest first.
+fn parents(host: &str) -> impl Iterator<Item = &str> {
+    host.match_indices('.').map(|(at, _)| &host[at + 1..])
 }
 
 /// Judges one entry of `origin.allow`.
@@ -243,7 +271,7 @@ pub(super) fn is_port_open(pattern: PortPattern, port: u16) -> bool {
     }
 }
 
-/// The host ends in `.suffix`: `below` found the entry at one of its dots. What stands before it are whole labels.
+/// The host ends in `.suffix`: the entry was found at one of its dots. What stands before it are whole labels.
 pub(super) fn is_label_count_right(pattern: &HostPattern, host: &str) -> bool {
     match pattern {
         HostPattern::Exact(exact) => exact == host,

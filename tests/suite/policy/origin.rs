@@ -12,8 +12,8 @@ use sockgate::{
         pattern::Scheme,
     },
     policy::origin::{
-        Ask, Category, FetchSite, Grant, Judge, OriginProblem, OriginRefusal, Page, Shown, Surroundings, Wish, problem::Cause,
-        vary_only,
+        Ask, Category, FetchSite, Grant, Judge, OriginProblem, OriginRefusal, Page, Shown, Source, Surroundings, Wish,
+        problem::Cause, vary_only,
     },
 };
 
@@ -183,6 +183,29 @@ fn wildcards_are_refused_below_public_domains_and_allowed_below_private_ones() {
 }
 
 // Patterns against pages.
+
+#[test]
+fn of_wildcards_that_fit_the_first_of_the_nearest_parent_answers() {
+    let judge = judge(&allow(&[
+        "https://*.example.com:8443",
+        "https://**.example.com:*",
+        "https://*.example.com",
+        "https://*.a.example.com",
+        "https://*.example.com:8443",
+    ]));
+    for (origin, entry) in [
+        ("https://x.example.com:8443", Some(0)),
+        ("https://x.example.com", Some(1)),
+        ("https://x.example.com:1", Some(1)),
+        ("https://b.a.example.com", Some(3)),
+        ("https://b.a.example.com:8443", Some(1)),
+        ("https://c.b.a.example.com", Some(1)),
+        ("http://x.example.com", None),
+    ] {
+        let found = judge.list().find(&page(origin)).map(|entry| entry.source);
+        assert_eq!(found, entry.map(Source::Allow), "{origin}");
+    }
+}
 
 #[test]
 fn patterns_match_parsed_parts_and_never_substrings() {

@@ -31,7 +31,7 @@ impl Candidate {
 pub fn least_sessions(candidates: &[Candidate], turn: u64) -> Option<usize> {
     let count = candidates.len();
     let start = usize::try_from(turn % count.max(1) as u64).unwrap_or(0);
-    (0..count).map(|step| (start + step) % count).min_by(|&one, &other| {
+    (start..count).chain(0..start).min_by(|&one, &other| {
         let (one, other) = (&candidates[one], &candidates[other]);
         // a / b < c / d without dividing.
         let left = u128::from(one.sessions + 1) * u128::from(other.pull());
@@ -71,7 +71,8 @@ pub fn hash(candidates: &[Candidate], key: u64) -> Option<usize> {
         let part = ((mixed >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
         f64::from(candidate.weight.max(1)) / -part.ln()
     };
-    (0..candidates.len()).max_by(|&one, &other| score(&candidates[one]).total_cmp(&score(&candidates[other])))
+    let scores = candidates.iter().map(score).enumerate();
+    scores.max_by(|(_, one), (_, other)| one.total_cmp(other)).map(|(place, _)| place)
 }
 
 /// A number for a text (a subject, an address, a header) that is the same in every gate and every version.

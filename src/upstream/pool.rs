@@ -36,6 +36,8 @@ use super::{
 pub struct Pool {
     name: String,
     members: Vec<Arc<Member>>,
+    /// Where each member sits, in the order of their ids.
+    seats: Vec<(MemberId, usize)>,
     balance: Balance,
     reuse: Reuse,
     probe: Probing,
@@ -101,10 +103,13 @@ impl Pool {
             .map(|(plan, state)| Arc::new(Member::new(plan, manner.clone(), state, crew.clone())))
             .collect();
         members.extend(old.into_iter().flat_map(|old| old.left_behind(&members, &crew)).collect::<Vec<_>>());
+        let mut seats: Vec<_> = members.iter().enumerate().map(|(seat, member)| (member.id(), seat)).collect();
+        seats.sort_unstable();
         Ok(Self {
             name: config.name.clone(),
             credits: Mutex::new(vec![0; members.len()]),
             members,
+            seats,
             balance: config.balance,
             reuse: config.reuse,
             probe: probing(config),
@@ -183,7 +188,8 @@ impl Pool {
     }
 
     pub fn find(&self, id: MemberId) -> Option<&Arc<Member>> {
-        self.members.iter().find(|member| member.id() == id)
+        let place = self.seats.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        Some(&self.members[self.seats[place].1])
     }
 
     /// Whether anybody takes a new session, for readiness.
@@ -205,13 +211,12 @@ impl Pool {
             share,
             sessions: member.sessions(),
         };
-        let open: Vec<_> = seats()
-            .filter_map(|(seat, member)| match member.standing(now) {
-                Standing::Up => Some(candidate(seat, member, balance::FULL_SHARE)),
-                Standing::SlowStart(share) => Some(candidate(seat, member, share)),
-                Standing::Ejected | Standing::Down | Standing::Draining => None,
-            })
-            .collect();
+        let mut open = Vec::with_capacity(self.members.len());
+        open.extend(seats().filter_map(|(seat, member)| match member.standing(now) {
+            Standing::Up => Some(candidate(seat, member, balance::FULL_SHARE)),
+            Standing::SlowStart(share) => Some(candidate(seat, member, share)),
+            Standing::Ejected | Standing::Down | Standing::Draining => None,
+        }));
         if !open.is_empty() {
             return open;
         }

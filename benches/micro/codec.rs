@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use sockgate::codec::{
-    engine::{Rewrite, rewrite_open},
+    engine::{Rewrite, read_open},
     payload,
 };
 
@@ -15,8 +15,8 @@ const OPEN: &str =
 const SEALED: &str = "Jb1zkTVS8vTmu1Fq8cB0mO1Qm3gQ9cCk2c1o5dQ3pV9mH0s7d1xkQv7aXyZ0aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789-_AbCdEfGhIjKlMnOpQrStUvWxYz01";
 
 pub fn open_packet() -> Operation {
-    let change = Rewrite { sid: SEALED, keep_upgrades: &["websocket"], max_payload: 100_000 };
-    let rewrite = move || rewrite_open(black_box(OPEN.as_bytes()), &change);
+    let change = Rewrite { keep_upgrades: &["websocket"], max_payload: 100_000 };
+    let rewrite = move || read_open(black_box(OPEN.as_bytes()), &change).map(|packet| (packet.write(SEALED), packet.open));
     let (packet, open) = rewrite().expect("an open packet");
     assert!(String::from_utf8(packet).expect("text").contains(SEALED));
     assert_eq!((open.sid.as_str(), open.max_payload), ("lv_VI97HAXpY6yYWAAAC", 100_000));

@@ -2,7 +2,7 @@
 //! their text, open ports by scheme and host, wildcards by the suffix of the host. Built once from `[origin]`, with the
 //! source of each entry for `explain origin`; a list that cannot be built whole is not built.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::{
     page::Page,
@@ -54,8 +54,8 @@ pub enum Source {
 #[derive(Debug, Default)]
 struct Wildcards {
     all: Vec<usize>,
-    /// Without repetitions, so at most one for each way to count labels. A tree, since most have one port: nothing to hash.
-    by_port: BTreeMap<(Scheme, PortPattern), Vec<usize>>,
+    /// In the order of schemes and ports, and without repetitions: at most one for each way to count labels.
+    by_port: Vec<(Scheme, PortPattern, usize)>,
 }
 
 impl List {
@@ -121,9 +121,9 @@ impl List {
             Pattern::Matching { scheme, host: HostPattern::OneLabel(suffix) | HostPattern::ManyLabels(suffix), port } => {
                 let wildcards = self.suffixes.entry(suffix.as_str().into()).or_default();
                 wildcards.all.push(at);
-                let alike = wildcards.by_port.entry((*scheme, *port)).or_default();
-                if alike.iter().all(|at| self.entries[*at].pattern != pattern) {
-                    alike.push(at);
+                if wildcards.alike(*scheme, *port).all(|at| self.entries[at].pattern != pattern) {
+                    let behind = wildcards.by_port.partition_point(|(other, open, _)| (other, open) <= (scheme, port));
+                    wildcards.by_port.insert(behind, (*scheme, *port, at));
                 }
             }
         }
@@ -163,10 +163,10 @@ impl List {
     /// The wildcard entry that allows the page: of its nearest parent that has one, the first.
     fn wildcard(&self, page: &Page) -> Option<&Entry> {
         parents(page.host()).find_map(|parent| {
-            let by_port = &self.suffixes.get(parent)?.by_port;
+            let wildcards = self.suffixes.get(parent)?;
             let ports = [PortPattern::Exact(page.port()), PortPattern::Any];
-            let alike = ports.iter().filter_map(|port| by_port.get(&(page.scheme(), *port))).flatten();
-            alike.filter(|at| covers(&self.entries[**at], page)).min().map(|at| &self.entries[*at])
+            let alike = ports.into_iter().flat_map(|port| wildcards.alike(page.scheme(), port));
+            alike.filter(|at| covers(&self.entries[*at], page)).min().map(|at| &self.entries[at])
         })
     }
 
@@ -183,6 +183,15 @@ impl List {
     /// Wildcard entries for any parent of the host. A host has at most 127 labels, so this ends soon.
     pub(super) fn below<'a, 'h>(&'a self, host: &'h str) -> impl Iterator<Item = &'a Entry> + use<'a, 'h> {
         parents(host).flat_map(|parent| self.wildcards_of(parent))
+    }
+}
+
+impl Wildcards {
+    /// The entries for exactly this scheme and port pattern.
+    fn alike(&self, scheme: Scheme, port: PortPattern) -> impl Iterator<Item = usize> {
+        let from = self.by_port.partition_point(|(other, open, _)| (*other, *open) < (scheme, port));
+        let alike = self.by_port[from..].iter().take_while(move |(other, open, _)| (*other, *open) == (scheme, port));
+        alike.map(|(_, _, at)| *at)
     }
 }
 

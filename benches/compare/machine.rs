@@ -25,7 +25,7 @@ impl Machine {
             processors: cpuinfo.lines().filter(|line| line.starts_with("processor")).count(),
             memory: memory(&read("/proc/meminfo")),
             is_virtual: field(&cpuinfo, "flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor")),
-            kernel: read("/proc/sys/kernel/osrelease").trim().to_string(),
+            kernel: kernel(&read("/proc/sys/kernel/osrelease")),
             system: system(&read("/etc/os-release")),
             date: format!("{:04}-{:02}-{:02}", now.year(), u8::from(now.month()), now.day()),
         }
@@ -68,6 +68,11 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 fn memory(meminfo: &str) -> u64 {
     let total = field(meminfo, "MemTotal").and_then(|total| total.split_whitespace().next());
     total.and_then(|kibibytes| kibibytes.parse().ok()).unwrap_or(0)
+}
+
+/// What is behind the second number is the distributor's.
+fn kernel(release: &str) -> String {
+    release.trim().split('.').take(2).collect::<Vec<_>>().join(".")
 }
 
 fn system(release: &str) -> String {

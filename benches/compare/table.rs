@@ -17,7 +17,7 @@ pub struct Report<'a> {
     pub rounds: usize,
     pub window: f64,
     pub idle: usize,
-    /// The folder of the gate's build: which profile it was built with.
+    /// How the gate was built.
     pub built: &'a str,
 }
 
@@ -43,7 +43,7 @@ impl Report<'_> {
         format!(
             "Measured on {at}. CPU microseconds of the proxy for one operation, in parentheses as a multiple of the relay's in the \
              same round; less is better. Median of {rounds} interleaved rounds of {window} s, load, app and proxy on one CPU; memory by {idle} \
-             connections; sockgate built with the profile `{built}`.\n\n"
+             connections; sockgate {built}.\n\n"
         )
     }
 

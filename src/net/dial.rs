@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -36,8 +36,15 @@ pub struct Target {
 /// Where connections come from, in turns. None: the system chooses.
 #[derive(Debug, Default)]
 struct Sources {
-    all: Box<[IpAddr]>,
+    all: Box<[Source]>,
     turn: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Source {
+    address: IpAddr,
+    /// The operator has been told that it is not this machine's.
+    is_told: AtomicBool,
 }
 
 /// How TLS is spoken to a target.
@@ -80,7 +87,7 @@ impl From<io::Error> for DialError {
 /// One attempt, from the next source of the address's family. Where IPv6 is off, an IPv6 address cannot be assigned any source:
 /// that says nothing about our ports.
 async fn attempt(address: SocketAddr, sources: Arc<Sources>) -> Result<TcpStream, DialError> {
-    let fitting: Vec<IpAddr> = sources.all.iter().copied().filter(|source| source.is_ipv4() == address.is_ipv4()).collect();
+    let fitting: Vec<&Source> = sources.all.iter().filter(|source| source.address.is_ipv4() == address.is_ipv4()).collect();
     if fitting.is_empty() {
         return TcpStream::connect(address).await.map_err(|error| match error.kind() {
             kind @ io::ErrorKind::AddrNotAvailable if address.is_ipv6() => DialError::Connect(kind),
@@ -100,12 +107,12 @@ async fn attempt(address: SocketAddr, sources: Arc<Sources>) -> Result<TcpStream
     Err(last)
 }
 
-async fn connect_from(source: IpAddr, address: SocketAddr) -> Result<TcpStream, DialError> {
+async fn connect_from(source: &Source, address: SocketAddr) -> Result<TcpStream, DialError> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // A port may be in use toward another member.
     socket.set_reuseaddr(true)?;
-    socket.bind(SocketAddr::new(source, 0)).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrNotAvailable => DialError::Local(format!("{source} is not an address of this machine")),
+    socket.bind(SocketAddr::new(source.address, 0)).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrNotAvailable => source.is_not_ours(),
         _ => DialError::from(error),
     })?;
     Ok(socket.connect(address).await?)
@@ -125,6 +132,17 @@ struct Known {
     asked: Instant,
 }
 
+impl Source {
+    /// Others may take its turns, so that nothing fails and nobody would notice: it is told once.
+    fn is_not_ours(&self) -> DialError {
+        let what = format!("{} is not an address of this machine", self.address);
+        if !self.is_told.swap(true, Relaxed) {
+            tracing::warn!(source = %self.address, "upstream.sources: not an address of this machine, passed over; remove it or assign it");
+        }
+        DialError::Local(what)
+    }
+}
+
 impl Target {
     /// `host` is a name or a literal address; an IPv6 address stands without brackets.
     pub fn new(host: impl Into<String>, port: u16, tls: Option<Secure>) -> Self {
@@ -133,7 +151,8 @@ impl Target {
 
     /// Dials from these addresses, in turns.
     pub fn dialed_from(mut self, sources: &[IpAddr]) -> Self {
-        self.sources = Arc::new(Sources { all: sources.into(), turn: AtomicUsize::new(0) });
+        let source = |address: &IpAddr| Source { address: *address, is_told: AtomicBool::new(false) };
+        self.sources = Arc::new(Sources { all: sources.iter().map(source).collect(), turn: AtomicUsize::new(0) });
         self
     }
 

@@ -139,6 +139,27 @@ fn a_long_value_is_cut() {
 }
 
 #[test]
+fn a_value_is_cut_at_the_same_place_whatever_it_is_made_of() {
+    for plain in 250..=260 {
+        let value = format!("{}\"é{}", "x".repeat(plain), "y".repeat(20));
+        let line = written(&config(Format::Json, "info"), |_| tracing::info!(target: "sockgate", value, "x"));
+        let shown = line.split_once(r#""value":""#).unwrap().1.trim_end().strip_suffix("\"}").unwrap();
+        let mut expected = String::new();
+        for letter in value.chars() {
+            if expected.len() >= 256 {
+                expected.push('…');
+                break;
+            }
+            match letter {
+                '"' => expected.push_str("\\\""),
+                letter => expected.push(letter),
+            }
+        }
+        assert_eq!(shown, expected, "{plain}");
+    }
+}
+
+#[test]
 fn levels_hold_for_their_targets_and_libraries_stay_quiet() {
     let text = written(&config(Format::Text, "warn,sockgate::access=debug"), |_| {
         tracing::info!(target: "sockgate::app", "one");

@@ -32,6 +32,17 @@ pub struct Link {
     pub stream: TcpStream,
     counts: Arc<Counts>,
     read: Vec<u8>,
+    /// Dropped after the stream.
+    _closing: Closing,
+}
+
+/// Counts a connection once it is closed.
+struct Closing(Arc<Counts>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.closed.fetch_add(1, SeqCst);
+    }
 }
 
 #[derive(Default)]
@@ -39,6 +50,7 @@ struct Counts {
     accepted: AtomicUsize,
     requests: AtomicUsize,
     hung_up: AtomicUsize,
+    closed: AtomicUsize,
 }
 
 impl App {
@@ -58,7 +70,8 @@ impl App {
             loop {
                 let (stream, _) = listener.accept().await.expect("a connection");
                 shared.accepted.fetch_add(1, SeqCst);
-                links.spawn(script(Link { stream, counts: shared.clone(), read: Vec::new() }));
+                let closing = Closing(shared.clone());
+                links.spawn(script(Link { stream, counts: shared.clone(), read: Vec::new(), _closing: closing }));
             }
         });
         Self { url, counts, _serving: serving }
@@ -90,6 +103,11 @@ impl App {
 
     pub fn requests(&self) -> usize {
         self.counts.requests.load(SeqCst)
+    }
+
+    /// Connections that the app has closed.
+    pub fn closed(&self) -> usize {
+        self.counts.closed.load(SeqCst)
     }
 
     /// Connections of which the app has seen the gate's end.

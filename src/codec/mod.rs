@@ -4,4 +4,5 @@
 pub mod close;
 pub mod engine;
 pub mod frame;
+pub mod json;
 pub mod payload;

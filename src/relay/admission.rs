@@ -171,6 +171,7 @@ impl Venue {
             origin: by.origin,
             abandoned_after: self.patience.abandoned,
             held,
+            judged: None,
         };
         Session::new(opened, Instant::now())
     }

@@ -6,6 +6,8 @@ pub mod carry;
 pub mod errand;
 pub mod exchange;
 pub mod frames;
+pub mod guard;
+pub mod judged;
 pub mod ledger;
 pub mod live;
 pub mod outgoing;

@@ -13,6 +13,7 @@ use std::{
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::judged::Judged;
 use crate::{codec::frame::FrameError, policy::limit::Permit, upstream::Lease};
 
 /// The name of a session inside a gate, and on every replica. Derived from the member and the app's own session id, so that
@@ -231,6 +232,8 @@ pub struct Session {
     pub close_code: AtomicU16,
     pub abandoned_after: Duration,
     held: Mutex<Option<Held>>,
+    /// Where its packets are judged; absent in a plain session.
+    pub judged: Option<Arc<Judged>>,
 }
 
 /// What a session is opened with.
@@ -246,6 +249,7 @@ pub struct Opened {
     /// Without a word of its client it is forgotten after this long.
     pub abandoned_after: Duration,
     pub held: Held,
+    pub judged: Option<Arc<Judged>>,
 }
 
 /// The page that asks is not the one the session belongs to.
@@ -282,6 +286,7 @@ impl Session {
             abandoned_after: opened.abandoned_after,
             member: opened.held.lease.member().url().to_string(),
             held: Mutex::new(Some(opened.held)),
+            judged: opened.judged,
         }
     }
 

@@ -1,0 +1,82 @@
+//! What a guard is shown, and what it answers.
+
+use zeroize::Zeroizing;
+
+use crate::{codec::json::Scanner, relay::session::Reason};
+
+/// Who says something.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Side {
+    Client,
+    App,
+}
+
+/// What has been seen of a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// Who says it.
+    pub from: Side,
+    /// A text message, which is one engine packet; else a binary message.
+    pub is_text: bool,
+    /// Its first bytes, unmasked and decoded; all of them when `extent` is `Whole`.
+    pub bytes: &'a [u8],
+    pub extent: Extent,
+}
+
+/// How much of a message is there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Extent {
+    Whole,
+    /// More follows. Its length in all, where it is known (an unfragmented WebSocket message).
+    Begun(Option<u64>),
+}
+
+/// What becomes of a message.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Nothing can be said yet: show it again with more bytes. Never for a whole message. The guard bounds how much.
+    More,
+    /// It goes on as it is, with all that still comes of it.
+    Pass,
+    /// It goes on as it is; what still comes of it is fed to this before it goes on, and `finish` asked at its end. When that
+    /// fails the message must not be completed: the session ends with [`Reason::Malformed`].
+    Watch(Box<Scanner>),
+    /// Nothing of it goes on, now or later.
+    Drop,
+    /// This goes on in its place. Only for a whole message.
+    Replace(Message),
+    /// Nothing of it goes on, and the session ends at once.
+    Break(Reason),
+}
+
+/// A whole message in words of ours: text is an engine packet (`42[…]`).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Message {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+/// What a guard wants done.
+#[derive(Debug)]
+pub enum Out {
+    ToClient(Message),
+    ToApp(Message),
+    /// Whom a token names is to be found out, and told with `Guard::answered`.
+    Ask(Question),
+    /// The session ends, after what was said before this has been delivered as well as it can be.
+    End(Reason),
+}
+
+/// A token to be judged.
+#[derive(Debug)]
+pub struct Question {
+    pub number: u32,
+    pub token: Zeroizing<String>,
+    pub purpose: Purpose,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Purpose {
+    Connect,
+    Refresh,
+}

@@ -1,0 +1,51 @@
+//! A judged session between its transports: its guard, what waits for the client, and how questions about tokens are answered.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures_util::task::AtomicWaker;
+use tokio::sync::Notify;
+
+use super::guard::{Guard, Message, Question};
+use crate::relay::Venue;
+
+/// What a judged session has beyond a plain one. Shared by its requests and its carriage.
+#[derive(Debug)]
+pub struct Judged {
+    guard: Mutex<Guard>,
+    /// Wakes the carriage of its WebSocket.
+    carriage: AtomicWaker,
+    /// Wakes a poll that waits.
+    pub poll: Notify,
+}
+
+impl Judged {
+    pub fn new(guard: Guard) -> Self {
+        Self { guard: Mutex::new(guard), carriage: AtomicWaker::new(), poll: Notify::new() }
+    }
+
+    /// The guard. Never held across an await.
+    pub fn guard(&self) -> MutexGuard<'_, Guard> {
+        self.guard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The carriage wants to hear of news from elsewhere.
+    pub fn register(&self, waker: &std::task::Waker) {
+        self.carriage.register(waker);
+    }
+
+    /// Somebody but its driver has given the guard something to say.
+    pub fn nudge(&self) {
+        self.carriage.wake();
+        self.poll.notify_one();
+    }
+
+    /// Finds out whom a token names and tells the guard. What the guard says to it is taken by whoever asked.
+    pub async fn settle(&self, _venue: &Venue, _question: Question) {
+        unimplemented!("by the lead")
+    }
+
+    /// Packets for the client that its polls have not taken; a WebSocket that takes over delivers them first.
+    pub fn take_waiting(&self) -> Vec<Message> {
+        unimplemented!("by whoever makes polling")
+    }
+}

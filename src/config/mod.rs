@@ -1,6 +1,7 @@
 //! What an operator may write, and nothing else: one file per TOML table, the units their values come in, the layers
 //! they are read from, and every problem they can have. This room is a leaf: it imports nothing of the house.
 
+pub mod access;
 pub mod admin;
 pub mod auth;
 pub mod check;
@@ -14,6 +15,7 @@ pub mod listen;
 pub mod load;
 pub mod log;
 pub mod misfit;
+pub mod names;
 pub mod origin;
 pub mod pattern;
 pub mod problem;

@@ -32,8 +32,8 @@ Weakest first; a later layer wins, key by key. Tables merge, lists are replaced 
 `secret` and `secret_file` (and every other such pair) are one value in two forms: a layer that sets one takes back the other.
 Relative paths start in the working directory. `sockgate check` prints every value in effect and where it came from.
 
-A route takes what it does not say itself from `[origin]`, `[auth]`, `[limit]` and `[socketio]`. With exactly one upstream, a route
-without `upstream` uses it, and when there is no `[[route]]` at all, one on `/socket.io/` does.
+A route takes what it does not say itself from `[origin]`, `[auth]`, `[access]`, `[limit]` and `[socketio]`. With exactly one upstream,
+a route without `upstream` uses it, and when there is no `[[route]]` at all, one on `/socket.io/` does.
 
 ## Mistakes
 

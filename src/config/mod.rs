@@ -4,6 +4,7 @@
 pub mod access;
 pub mod admin;
 pub mod auth;
+pub mod authorizer;
 pub mod check;
 pub mod env;
 pub mod file;

@@ -3,4 +3,5 @@
 mod close;
 mod engine;
 mod frame;
+mod json;
 mod payload;

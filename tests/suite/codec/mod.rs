@@ -5,3 +5,4 @@ mod engine;
 mod frame;
 mod json;
 mod payload;
+mod socket;

@@ -4,6 +4,7 @@
 pub mod auth;
 pub mod limit;
 pub mod origin;
+pub mod pattern;
 pub mod refusal;
 
 pub use refusal::{Refusal, Refused};

@@ -36,4 +36,4 @@ pub use problem::{Problem, Severity, Source};
 pub use provenance::Provenance;
 pub use schema::{Config, Environment};
 pub use secret::Secret;
-pub use units::{Period, Rate, Size};
+pub use units::{Flow, Period, Rate, Size};

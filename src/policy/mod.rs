@@ -5,6 +5,7 @@ pub mod access;
 pub mod auth;
 pub mod limit;
 pub mod origin;
+pub mod pattern;
 pub mod refusal;
 
 pub use refusal::{Refusal, Refused};

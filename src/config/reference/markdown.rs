@@ -48,6 +48,7 @@ An unknown `SOCKGATE_` name is a warning. A wrong origin in a variable is left o
 | length of time | `\"250ms\"`, `\"25s\"`, `\"10m\"`, `\"1h\"`, `\"7d\"` | seconds |
 | size | `\"500 B\"`, `\"16 KiB\"`, `\"1 MB\"`, `\"100 MiB\"` | bytes |
 | rate | `\"100/1m\"`, `\"20/1s burst 60\"`, `\"off\"`; without burst as many at once as the count | not allowed |
+| rate of sizes | `\"1 MiB/1s\"`, `\"64 KiB/1s burst 1 MiB\"`, `\"off\"`; without burst as much at once as the size | not allowed |
 ";
 
 /// The page as Markdown.

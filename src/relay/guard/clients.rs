@@ -91,9 +91,9 @@ impl Guard {
 
     /// A message that nobody here can read, on a route where that was chosen: it is counted and no more.
     fn client_unread(&mut self, bytes: u64, extent: Extent, now: Instant) -> Verdict {
-        let Some(length) = length(bytes, extent, self.rules.limits.counts_bytes()) else { return Verdict::More };
+        let length = length(bytes, extent);
         self.heard = now;
-        match self.take("/", None, length, now) {
+        match self.count("/", None, length, now) {
             Ok(()) => Verdict::Pass,
             Err(_) => {
                 self.violated(now);
@@ -103,7 +103,7 @@ impl Guard {
     }
 
     fn client_packet(&mut self, spoken: &Spoken<'_>, message: &[u8], extent: Extent, now: Instant) -> Verdict {
-        if u64::from(spoken.attachments) > self.rules.limits.attachments() {
+        if spoken.attachments > self.rules.limits.attachments() {
             return self.malformed("more attachments than an event may have");
         }
         let verdict = match spoken.kind {
@@ -146,11 +146,11 @@ impl Guard {
             self.expect_client(spoken, Fate::Drop);
             return Verdict::Drop;
         }
-        let Some(length) = length(bytes, extent, self.rules.limits.counts_bytes()) else { return Verdict::More };
+        let length = length(bytes, extent);
         match self.finish(spoken) {
             Ok(verdict) => {
                 // The app waits for it, so it is counted but never held back.
-                let _ = self.take(spoken.namespace, None, length, now);
+                let _ = self.count(spoken.namespace, None, length, now);
                 self.expect_client(spoken, Fate::Pass);
                 verdict
             }
@@ -186,12 +186,11 @@ impl Guard {
     }
 }
 
-/// The length in all, where it is known or not needed.
-pub(super) fn length(seen: u64, extent: Extent, is_needed: bool) -> Option<u64> {
+/// The length in all; of a message in fragments what is there of it.
+pub(super) fn length(seen: u64, extent: Extent) -> u64 {
     match extent {
-        Extent::Whole => Some(seen),
-        Extent::Begun(Some(length)) => Some(length),
-        Extent::Begun(None) => (!is_needed).then_some(seen),
+        Extent::Whole | Extent::Begun(None) => seen,
+        Extent::Begun(Some(length)) => length,
     }
 }
 

@@ -1,9 +1,6 @@
 //! Joining namespaces: who may, with which token, and what the app is told of it.
 
-use std::{
-    borrow::Cow,
-    time::{Instant, SystemTime},
-};
+use std::time::{Instant, SystemTime};
 
 use zeroize::Zeroizing;
 
@@ -57,10 +54,10 @@ impl Guard {
     }
 
     fn may_ask(&mut self, namespace: &str, now: Instant) -> Result<(), Refused> {
-        if self.spaces.len() as u64 >= self.rules.limits.namespaces() {
+        if self.spaces.len() >= self.rules.limits.namespaces() {
             return Err(Refusal::TooManyNamespaces.into());
         }
-        self.take(namespace, None, 0, now)
+        self.count(namespace, None, 0, now)
     }
 
     /// Whether a token is to be shown for it.
@@ -106,17 +103,14 @@ impl Guard {
 
     /// The token of the payload or of the handshake, whichever is looked for first.
     fn token_of(&self, spoken: &Spoken<'_>) -> Result<Option<Zeroizing<String>>, Refused> {
-        let in_payload = match (&self.rules.token_field, &spoken.words) {
+        let in_payload = match (self.rules.places.connect_field(), &spoken.words) {
             (None, _) => None,
             (Some(field), Words::Text { .. }) => auth::connect::token(spoken.json().unwrap_or_default(), field)?,
             (Some(field), Words::Pack { packet, message }) => {
                 msgpack::token(&message[packet.data.clone()], field).map_err(|_| Refusal::TokenInvalid)?.map(Zeroizing::new)
             }
         };
-        Ok(match self.rules.payload_first {
-            true => in_payload.or_else(|| self.shown.clone()),
-            false => self.shown.clone().or(in_payload),
-        })
+        Ok(self.rules.places.preferred(in_payload, self.shown.clone()))
     }
 
     /// Whom the token of a question names, or why nobody.
@@ -128,7 +122,7 @@ impl Guard {
         }
         let who = who.and_then(|identity| self.same_person(identity));
         match (asked.about, who) {
-            (About::Connect(packet), Ok(identity)) => self.accepted(&asked.namespace, &packet, identity, now),
+            (About::Connect(packet), Ok(identity)) => self.accepted(&packet, identity, now),
             (About::Connect(_), Err(refused)) => {
                 self.spaces.remove(&asked.namespace);
                 self.refuse(&asked.namespace, &refused, now);
@@ -149,7 +143,7 @@ impl Guard {
         }
     }
 
-    fn accepted(&mut self, namespace: &str, packet: &Message, identity: Identity, now: Instant) {
+    fn accepted(&mut self, packet: &Message, identity: Identity, now: Instant) {
         self.adopt(identity);
         let verdict = match packet {
             Message::Text(text) => match Spoken::of_text(&text.as_bytes()[1..], true) {
@@ -171,6 +165,7 @@ impl Guard {
     /// The newest claims count, for the whole session.
     pub(super) fn adopt(&mut self, identity: Identity) {
         self.is_warned = false;
+        self.payer = self.rules.limits.payer(identity.person(), self.address);
         self.identity = Some(identity);
         // It has served.
         if self.has_joined {
@@ -206,40 +201,24 @@ impl Guard {
 
     /// The packet as the app is to see it, where that differs: with the identity in it, without the token.
     fn told_who(&self, spoken: &Spoken<'_>) -> Result<Option<Message>, Refused> {
-        let malformed = || Refused::because(Refusal::PacketMalformed, "the CONNECT payload");
-        let withheld = self.rules.token_field.as_deref().filter(|_| self.rules.by_connect && !self.rules.pass_token);
-        let Some(merge) = self.rules.merge.as_ref() else {
-            let Some(field) = withheld else { return Ok(None) };
-            return match &spoken.words {
-                Words::Text { .. } => {
-                    let json = auth::connect::without(spoken.json().unwrap_or_default(), field).map_err(|_| malformed())?;
-                    Ok(Some(Message::Text(socket::connect(spoken.namespace, Some(&json)))))
-                }
-                Words::Pack { packet, message } => {
-                    let bytes = msgpack::without(message, packet, field).map_err(|_| malformed())?;
-                    Ok(Some(Message::Binary(bytes)))
-                }
-            };
-        };
-        match &spoken.words {
+        let merge = &self.rules.merge;
+        let is_the_apps = self.rules.by_connect && self.rules.by_app.iter().any(|name| name == spoken.namespace);
+        if merge.is_idle() || is_the_apps {
+            return Ok(None);
+        }
+        let malformed = |detail: String| Refused::because(Refusal::PacketMalformed, detail);
+        Ok(Some(match &spoken.words {
             Words::Text { .. } => {
-                let mut json: Cow<'_, str> = spoken.json().unwrap_or_default().into();
-                if let Some(field) = withheld {
-                    json = auth::connect::without(&json, field).map_err(|_| malformed())?.into();
-                }
-                let json = merge.apply(&json, self.identity.as_ref()).map_err(|_| malformed())?;
-                Ok(Some(Message::Text(socket::connect(spoken.namespace, Some(&json)))))
+                let payload = spoken.json().unwrap_or_default();
+                let payload = merge.apply(payload, self.identity.as_ref()).map_err(|error| malformed(error.to_string()))?;
+                Message::Text(socket::connect(spoken.namespace, Some(&payload)))
             }
             Words::Pack { packet, message } => {
-                let bytes = match withheld {
-                    Some(field) => msgpack::without(message, packet, field).map_err(|_| malformed())?,
-                    None => message.to_vec(),
-                };
-                let value = merge.value(self.identity.as_ref());
-                let bytes = msgpack::with(&bytes, merge.field(), &value).map_err(|_| malformed())?;
-                Ok(Some(Message::Binary(bytes)))
+                let payload = msgpack::to_json(&message[packet.data.clone()]).map_err(|error| malformed(error.to_string()))?;
+                let payload = merge.apply(&payload, self.identity.as_ref()).map_err(|error| malformed(error.to_string()))?;
+                Message::Binary(msgpack::connect(spoken.namespace, &payload))
             }
-        }
+        }))
     }
 
     fn refuse(&mut self, namespace: &str, refused: &Refused, now: Instant) -> Verdict {

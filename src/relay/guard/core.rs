@@ -1,6 +1,7 @@
 //! What a guard knows of its session, and the door of it.
 
 use std::{
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -21,7 +22,7 @@ use crate::{
     policy::{
         Refusal, Refused,
         auth::{Identity, Person},
-        limit::{Meter, Over},
+        limit::{Meter, Payer},
     },
     relay::session::Reason,
     telemetry::record,
@@ -37,6 +38,9 @@ pub struct Guard {
     pub(super) spaces: Spaces,
     pub(super) asked: Vec<Asked>,
     pub(super) meter: Meter,
+    /// Whose limits its messages count against.
+    pub(super) payer: Payer,
+    pub(super) address: IpAddr,
     pub(super) acks: Acks,
     /// Attachments that are on their way from the client, and from the app.
     up: Due,
@@ -59,6 +63,7 @@ pub struct Start {
     pub rules: Arc<Rules>,
     pub identity: Option<Identity>,
     pub shown: Option<Zeroizing<String>>,
+    pub address: IpAddr,
     /// As logs name the session.
     pub name: String,
 }
@@ -85,7 +90,10 @@ pub(super) enum Fate {
 impl Guard {
     pub fn new(start: Start, now: Instant) -> Self {
         let meter = Meter::new(&start.rules.limits);
+        let payer = start.rules.limits.payer(start.identity.as_ref().and_then(Identity::person), start.address);
         Self {
+            payer,
+            address: start.address,
             rules: start.rules,
             identity: start.identity,
             shown: start.shown,
@@ -203,7 +211,7 @@ impl Guard {
 
     /// One more packet that was refused.
     pub(super) fn violated(&mut self, now: Instant) {
-        if self.meter.violated(&self.rules.limits, now) {
+        if self.meter.violated(now) {
             self.end(Reason::Abuse, now);
         }
     }
@@ -245,36 +253,26 @@ impl Guard {
             Extent::Whole => Some(bytes.len() as u64),
             Extent::Begun(length) => length,
         };
-        // Its length in all must be known where it is counted.
-        let Some(length) = length.or((!self.rules.limits.counts_bytes()).then_some(0)) else { return Verdict::More };
-        if length > self.up.bytes {
+        if length.is_some_and(|length| length > self.up.bytes) {
             return self.malformed("attachments are larger than a message may be");
         }
         if matches!(self.up.fate, Fate::Hold(_)) && extent != Extent::Whole {
             return Verdict::More;
         }
-        self.up.bytes -= length;
+        // Of one that is fragmented only its beginning is known; the limit of a message holds for it whatever it becomes.
+        let length = length.unwrap_or(bytes.len() as u64);
+        self.up.bytes = self.up.bytes.saturating_sub(length);
         self.up.left -= 1;
         match &self.up.fate {
             Fate::Drop => Verdict::Drop,
-            Fate::Hold(name) => {
-                if !self.spaces.hold(name, Message::Binary(bytes.to_vec())) {
-                    return Verdict::Break(Reason::Flooded);
-                }
-                Verdict::Drop
-            }
+            Fate::Hold(name) => match self.spaces.hold(name, Message::Binary(bytes.to_vec())) {
+                true => Verdict::Drop,
+                // Half an event is held already.
+                false => Verdict::Break(Reason::Flooded),
+            },
             Fate::Pass => {
-                let limits = self.rules.limits.clone();
-                let person = self.identity.as_ref().and_then(Identity::person);
-                match self.meter.take_bytes(&limits, person, length, now) {
-                    Err(excess) if excess.over == Over::Close => {
-                        self.note(Refusal::EventRate, excess.bound(), false);
-                        self.end(Reason::Abuse, now);
-                        Verdict::Drop
-                    }
-                    // Its header has gone: half an event would be worse than a little more of it. What it took is owed.
-                    Ok(()) | Err(_) => Verdict::Pass,
-                }
+                self.rules.limits.owe(self.payer, length, now);
+                Verdict::Pass
             }
         }
     }

@@ -8,7 +8,7 @@ use std::{
 use super::{Guard, Out, Rules, say};
 use crate::{
     config::auth::OnEnd,
-    policy::{Refusal, access::Decision},
+    policy::{Refusal, access::Decision, auth::Identity},
     relay::session::Reason,
 };
 
@@ -116,6 +116,7 @@ impl Guard {
     /// New rules for a session that is open. What was counted stays counted; namespaces that are forbidden now are left.
     pub fn renew(&mut self, rules: Arc<Rules>, now: Instant) {
         self.meter.renew(&rules.limits);
+        self.payer = rules.limits.payer(self.identity.as_ref().and_then(Identity::person), self.address);
         self.rules = rules;
         self.leave_forbidden(now);
     }

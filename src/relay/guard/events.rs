@@ -19,12 +19,8 @@ use crate::{
         msgpack,
         socket::{self, Kind},
     },
-    policy::{
-        Refusal, Refused,
-        access::Decision,
-        auth::Identity,
-        limit::Over,
-    },
+    config::limit::Over,
+    policy::{Refusal, Refused, access::Decision, auth::Identity},
 };
 
 /// A refresh that waits for its answer.
@@ -60,9 +56,11 @@ impl Guard {
             }
         }
         let size = self.rules.limits.size_of(namespace, &name);
-        let Some(length) = length(message.len() as u64, extent, size.is_some() || self.rules.limits.counts_bytes()) else {
+        let length = length(message.len() as u64, extent);
+        // Whether a fragmented one is too large shows when it is whole, or is already.
+        if size.is_some_and(|size| length <= size) && extent == Extent::Begun(None) {
             return Verdict::More;
-        };
+        }
         if size.is_some_and(|size| length > size) {
             return self.deny(spoken, &Refused::because(Refusal::EventTooLarge, format!("{namespace} {name}: {length} bytes")), now);
         }
@@ -77,7 +75,7 @@ impl Guard {
         if spoken.kind == Kind::BinaryEvent && !placeholders::fit(spoken.json().unwrap_or_default(), spoken.attachments) {
             return self.malformed("a placeholder for no attachment");
         }
-        if let Err(refused) = self.take(namespace, Some(&name), length, now) {
+        if let Err(refused) = self.count(namespace, Some(&name), length, now) {
             return self.deny(spoken, &refused, now);
         }
         self.rules.tally.event(Side::Client, &name);
@@ -89,11 +87,9 @@ impl Guard {
     }
 
     /// Counts a message of the client. `Err`: it is one too many, and is not to go on.
-    pub(super) fn take(&mut self, namespace: &str, event: Option<&str>, bytes: u64, now: Instant) -> Result<(), Refused> {
-        let limits = self.rules.limits.clone();
-        let person = self.identity.as_ref().and_then(Identity::person);
-        let Err(excess) = self.meter.take(&limits, person, namespace, event, bytes, now) else { return Ok(()) };
-        let detail = format!("{namespace} {}: {}", event.unwrap_or_default(), excess.bound());
+    pub(super) fn count(&mut self, namespace: &str, event: Option<&str>, bytes: u64, now: Instant) -> Result<(), Refused> {
+        let Err(excess) = self.meter.take(&self.rules.limits, self.payer, namespace, event, bytes, now) else { return Ok(()) };
+        let detail = format!("{namespace} {}: {}", event.unwrap_or_default(), excess.bound);
         match excess.over {
             Over::Warn => {
                 self.note(Refusal::EventRate, &detail, true);
@@ -116,7 +112,7 @@ impl Guard {
         if let Err(error) = self.finish(spoken) {
             return self.malformed(&error.to_string());
         }
-        if let Err(refused) = self.take(spoken.namespace, None, 0, now) {
+        if let Err(refused) = self.count(spoken.namespace, None, 0, now) {
             return self.deny(spoken, &refused, now);
         }
         let is_asked = self.asked.iter().any(|asked| matches!(asked.about, About::Refresh(_)));

@@ -9,7 +9,7 @@ use crate::{
         route::Route,
         socketio::Parser,
     },
-    policy::{access::Book, auth::Merge, limit::PacketLimits},
+    policy::{access::Book, auth::{Merge, Places}, limit::PacketLimits},
     relay::session::Reason,
     telemetry::Metrics,
 };
@@ -21,16 +21,12 @@ pub struct Rules {
     pub parser: Parser,
     /// Whether a namespace is joined with a token of its own (`auth.when = "connect"`).
     pub by_connect: bool,
-    /// Where that token is in the payload; `None`: only what the handshake showed counts.
-    pub token_field: Option<String>,
-    /// The payload's token is looked for before the one the handshake showed.
-    pub payload_first: bool,
-    /// The token stays in the payload toward the app.
-    pub pass_token: bool,
+    /// Where that token is looked for.
+    pub places: Places,
     /// Namespaces whose CONNECT is left to the app.
     pub by_app: Vec<String>,
-    /// Tells the app in the CONNECT payload who it is.
-    pub merge: Option<Merge>,
+    /// What the app is told in the CONNECT payload.
+    pub merge: Merge,
     pub connect_deadline: Duration,
     /// After `exp` a token is still good for this long.
     pub leeway: Duration,
@@ -51,17 +47,15 @@ pub struct Rules {
 }
 
 impl Rules {
-    pub fn new(route: &Route, access: Arc<Book>, limits: Arc<PacketLimits>, merge: Option<Merge>, metrics: &Arc<Metrics>) -> Self {
+    pub fn new(route: &Route, access: Arc<Book>, limits: Arc<PacketLimits>, places: &Places, metrics: &Arc<Metrics>) -> Self {
         let auth = &route.auth;
         let named = |name: &str| Some(name.to_string()).filter(|name| !name.is_empty());
         Self {
             parser: route.socketio.parser,
             by_connect: auth.when == When::Connect,
-            token_field: auth.connect_field().map(str::to_string),
-            payload_first: auth.payload_first(),
-            pass_token: auth.pass_token,
             by_app: auth.connect_by_app.clone(),
-            merge,
+            merge: Merge::new(auth, places),
+            places: places.clone(),
             connect_deadline: auth.connect_deadline.0,
             leeway: auth.leeway.0,
             refresh_event: named(&auth.refresh_event),

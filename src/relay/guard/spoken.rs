@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::Seen;
 use crate::codec::{
-    json::{Scanner, Top},
+    json::Scanner,
     msgpack,
     socket::{self, Head, Kind, PacketError},
 };
@@ -67,12 +67,7 @@ impl<'a> Spoken<'a> {
     /// What checks the rest of a text, fed with what is there. `None`: there is nothing left to be checked.
     pub fn scanner(&self, depth: u8) -> Result<Option<Box<Scanner>>, PacketError> {
         let Words::Text { head, data, whole } = &self.words else { return Ok(None) };
-        let Some(top) = head.top() else {
-            return if data.is_empty() { Ok(None) } else { Err(PacketError::Data) };
-        };
-        if *whole && data.is_empty() && head.may_be_bare() {
-            return Ok(None);
-        }
+        let Some(top) = head.top else { return Ok(None) };
         let mut scanner = Scanner::new(depth, top);
         scanner.feed(data)?;
         if *whole {
@@ -95,6 +90,3 @@ impl<'a> Spoken<'a> {
 pub(super) fn is_whole(seen: &Seen<'_>) -> bool {
     matches!(seen.extent, super::Extent::Whole)
 }
-
-/// What a list of arguments begins with.
-pub(super) const LIST: Top = Top::Array;

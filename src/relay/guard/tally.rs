@@ -49,11 +49,11 @@ impl Tally {
         let mut spaces = vec!["/".to_string()];
         let mut events = Vec::new();
         for rule in &access.rule {
-            spaces.extend(rule.join.iter().chain(&rule.within).cloned());
-            events.extend(rule.send.iter().chain(&rule.receive).cloned());
+            spaces.extend(rule.join.iter().chain(&rule.within).flatten().cloned());
+            events.extend(rule.send.iter().chain(&rule.receive).flatten().cloned());
         }
         for rule in &limit.event {
-            spaces.extend(rule.within.iter().cloned());
+            spaces.extend(rule.namespaces.iter().cloned());
             events.extend(rule.events.iter().cloned());
         }
         let space = |name: &str| Space {

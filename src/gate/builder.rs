@@ -18,6 +18,7 @@ use crate::{
     },
     net::tls::trust,
     policy::{
+        access::Book,
         auth::{AuthProblem, IdentityHeaders, Verifier},
         limit::Limiter,
         origin::{self, Surroundings},
@@ -58,6 +59,14 @@ pub(super) struct Builder<'a> {
     pub now: Instant,
 }
 
+/// Who decides on one route.
+struct Judges {
+    origin: origin::Judge,
+    verifier: Arc<Verifier>,
+    identity: IdentityHeaders,
+    access: Book,
+}
+
 /// A judge of tokens, and the rules and further claims it was made for.
 pub(super) struct Made {
     auth: Auth,
@@ -66,13 +75,7 @@ pub(super) struct Made {
 }
 
 impl Builder<'_> {
-    fn judges(
-        &self,
-        index: usize,
-        route: &Route,
-        upstream: Option<&Upstream>,
-        obstacles: &mut Vec<Obstacle>,
-    ) -> Option<(origin::Judge, Arc<Verifier>, IdentityHeaders)> {
+    fn judges(&self, index: usize, route: &Route, upstream: Option<&Upstream>, obstacles: &mut Vec<Obstacle>) -> Option<Judges> {
         let mut note = |under: &str, what: &dyn Display, instead: &str| {
             // The listener's own options are no route's.
             let key = match index == LOBBY || under.starts_with("listen.") {
@@ -90,21 +93,25 @@ impl Builder<'_> {
                     .for_each(|problem| note(&problem.key, &format!("{:?}", problem.written), &problem.cause.to_string()))
             })
             .ok();
+        let access = Book::new(&route.access, route.kind)
+            .map_err(|problems| problems.iter().for_each(|problem| note(&problem.key, &problem.what, &problem.instead)))
+            .ok();
         let verifier = self
-            .verifier(route, upstream)
+            .verifier(route, upstream, access.as_ref())
             .map_err(|problems| problems.iter().for_each(|problem| note(&problem.key, &problem.what, &problem.instead)))
             .ok();
         let identity = IdentityHeaders::new(&route.auth)
             .map_err(|problems| problems.iter().for_each(|problem| note(&problem.key, &problem.what, &problem.instead)))
             .ok();
-        Some((origin?, verifier?, identity?))
+        Some(Judges { origin: origin?, verifier: verifier?, identity: identity?, access: access? })
     }
 
     /// Without an app server there is no room, but what is wrong with its rules is told all the same.
     pub fn room(&self, index: usize, route: &Route, pool: Option<&Arc<Pool>>, obstacles: &mut Vec<Obstacle>) -> Option<Room> {
         let upstream = self.config.upstream.iter().find(|upstream| pool.is_some_and(|pool| pool.name() == upstream.name));
         let judges = self.judges(index, route, upstream, obstacles);
-        let (pool, upstream, (origin, verifier, identity)) = (pool?, upstream?, judges?);
+        let (pool, upstream, Judges { origin, verifier, identity, access }) = (pool?, upstream?, judges?);
+        let access = Arc::new(access);
         let venue = Venue {
             index,
             tag: tag(route),
@@ -131,11 +138,13 @@ impl Builder<'_> {
                 abandoned: route.socketio.abandoned_after.0,
             },
             leeway: route.auth.leeway.0,
+            access: access.clone(),
         };
         Some(Room {
             venue: Arc::new(venue),
             origin,
             verifier,
+            access,
             has_own_limiter: index != LOBBY && !same(&route.limit, &self.config.limit),
             limiter: self.limiter(index, route),
             hash: Hash::of(upstream),
@@ -156,11 +165,17 @@ impl Builder<'_> {
     }
 
     /// The judge of the route's tokens: one for all routes that say the same, so that an issuer is asked once.
-    fn verifier(&self, route: &Route, upstream: Option<&Upstream>) -> Result<Arc<Verifier>, Vec<AuthProblem>> {
-        let kept: Vec<String> = match upstream.map(Hash::of) {
-            Some(Hash::Claim(path)) => vec![path],
-            Some(Hash::Nothing | Hash::Subject | Hash::Address | Hash::Header(_)) | None => Vec::new(),
+    fn verifier(
+        &self,
+        route: &Route,
+        upstream: Option<&Upstream>,
+        access: Option<&Book>,
+    ) -> Result<Arc<Verifier>, Vec<AuthProblem>> {
+        let hashed = match upstream.map(Hash::of) {
+            Some(Hash::Claim(path)) => Some(path),
+            Some(Hash::Nothing | Hash::Subject | Hash::Address | Hash::Header(_)) | None => None,
         };
+        let kept: Vec<String> = hashed.into_iter().chain(access.map(Book::claims).unwrap_or_default()).collect();
         let mut made = self.verifiers.borrow_mut();
         if let Some(same) = made.iter().find(|made| made.auth == route.auth && made.kept == kept) {
             return Ok(same.verifier.clone());

@@ -23,7 +23,7 @@ use crate::{
         socketio::{SocketIo, Transport},
     },
     http::Body,
-    policy::{Refusal, Refused, auth::Identity, limit::Permit, origin::Grant},
+    policy::{Refusal, Refused, access::Book, auth::Identity, limit::Permit, origin::Grant},
     telemetry::{Metrics, metrics::Carried},
     upstream::{Lease, Member, Pool, connect::Connections},
 };
@@ -120,6 +120,8 @@ pub struct Venue {
     pub patience: Patience,
     /// After `exp` a token is still good for this long; so is a session.
     pub leeway: Duration,
+    /// Who may do what inside a session.
+    pub access: Arc<Book>,
 }
 
 /// The deadlines of carrying.

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::Room;
 use crate::{
-    config::{auth::When, route::Kind},
+    config::auth::When,
     http::{forwarded::Client, head::Head, headers},
     policy::{
         Refusal, Refused,
@@ -99,7 +99,7 @@ pub async fn newcomer(
     }
     // Tokens that contradict each other are refused at once, also where the packet may bring another.
     let found = shown.token()?;
-    if room.verifier.when() == When::Connect && room.venue.kind == Kind::Socketio {
+    if room.verifier.when() == When::Connect && matches!(asked, Asked::Open | Asked::OpenWebSocket) {
         return Ok((None, None, asked));
     }
     let found = found.ok_or(Refusal::TokenAbsent)?;

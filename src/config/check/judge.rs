@@ -1,8 +1,14 @@
 //! Walks a configuration table by table and collects every problem. Pure: it reads no file and binds nothing.
 
-use crate::config::{Config, Environment, problem::Problem, provenance::Provenance};
+use crate::config::{Config, Environment, auth::Auth, auth::When, problem::Problem, provenance::Provenance, socketio::SocketIo};
 
-use super::{auth, bench::Bench, carriage, listening, pages};
+use super::{
+    auth,
+    bench::Bench,
+    carriage, listening,
+    messages::{self, Beside},
+    pages,
+};
 
 /// Every rule, for every table.
 pub fn judge(config: &Config, provenance: &Provenance, problems: &mut Vec<Problem>) {
@@ -20,6 +26,7 @@ pub fn judge(config: &Config, provenance: &Provenance, problems: &mut Vec<Proble
         pages::origin(&table("origin"), &route.origin, &mut bench);
         auth::auth(&table("auth"), &route.auth, &mut bench);
         carriage::limit(&table("limit"), &route.limit, &mut bench);
+        messages::messages(&table("limit"), &route.limit, beside(&route.auth, &route.socketio), &mut bench);
         carriage::socketio(&table("socketio"), &route.socketio, &mut bench);
     }
     // The top tables are what routes made of them; alone they are judged only when no route takes them up.
@@ -27,6 +34,11 @@ pub fn judge(config: &Config, provenance: &Provenance, problems: &mut Vec<Proble
         pages::origin("origin", &config.origin, &mut bench);
         auth::auth("auth", &config.auth, &mut bench);
         carriage::limit("limit", &config.limit, &mut bench);
+        messages::messages("limit", &config.limit, beside(&config.auth, &config.socketio), &mut bench);
         carriage::socketio("socketio", &config.socketio, &mut bench);
     }
+}
+
+fn beside(auth: &Auth, socketio: &SocketIo) -> Beside {
+    Beside { max_payload: socketio.max_payload, knows_users: auth.when != When::None }
 }

@@ -6,6 +6,7 @@ mod bench;
 mod carriage;
 mod judge;
 mod listening;
+mod messages;
 mod pages;
 
 pub use judge::judge;

@@ -14,7 +14,7 @@ use super::{
     ledger::Ledger,
     outgoing::Manners,
     seal::{Note, Sealer, Stub, TokenMark},
-    session::{self, Held, Key, Opened, Session},
+    session::{self, Held, Key, Opened, Session, Tenure},
 };
 use crate::{
     codec::frame::Limits,
@@ -118,6 +118,7 @@ pub struct Venue {
     pub assumed: SocketIo,
     pub limits: Limits,
     pub patience: Patience,
+    pub tenure: Tenure,
     /// After `exp` a token is still good for this long; so is a session.
     pub leeway: Duration,
 }
@@ -170,6 +171,7 @@ impl Venue {
             expires: self.end_of(by.identity),
             origin: by.origin,
             abandoned_after: self.patience.abandoned,
+            tenure: self.tenure,
             held,
         };
         Session::new(opened, Instant::now())

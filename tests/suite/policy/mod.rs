@@ -1,3 +1,5 @@
 pub mod auth;
 mod limit;
 mod origin;
+mod packets;
+mod pattern;

@@ -1,9 +1,14 @@
 //! A judged session between its transports: its guard, what waits for the client, and how questions about tokens are answered.
 
+pub mod app;
+pub mod speaker;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
+
+use app::App;
 
 use super::guard::{Guard, Message, Question};
 use crate::relay::Venue;
@@ -16,11 +21,13 @@ pub struct Judged {
     carriage: AtomicWaker,
     /// Wakes a poll that waits.
     pub poll: Notify,
+    /// The app's side.
+    pub app: App,
 }
 
 impl Judged {
     pub fn new(guard: Guard) -> Self {
-        Self { guard: Mutex::new(guard), carriage: AtomicWaker::new(), poll: Notify::new() }
+        Self { guard: Mutex::new(guard), carriage: AtomicWaker::new(), poll: Notify::new(), app: App::default() }
     }
 
     /// The guard. Never held across an await.

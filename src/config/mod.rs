@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod auth;
+pub mod authorizer;
 pub mod check;
 pub mod env;
 pub mod file;

@@ -166,7 +166,7 @@ impl Builder<'_> {
             return Ok(same.verifier.clone());
         }
         let trust = trust_of(&route.auth)?;
-        let verifier = Arc::new(Verifier::new(&route.auth, &kept, trust)?);
+        let verifier = Arc::new(Verifier::new(&route.auth, &kept, trust)?.counted(&self.lasting.metrics));
         // An issuer's keys are its keys wherever they were used before.
         for before in self.before.iter().flat_map(|before| before.rooms) {
             verifier.inherit(&before.verifier);

@@ -117,6 +117,7 @@ refusals! {
     /// A session id carries the identity, and URLs are only so long.
     IdentityTooLarge = 403, 4, "identity_too_large", Client, "The token says too much about you", "use a token with fewer or shorter roles and claims";
     KeysUnavailable = 503, 4, "keys_unavailable", Operator, "Tokens cannot be checked now", "try again shortly";
+    AuthorizerUnavailable = 503, 4, "authorizer_unavailable", Operator, "Tokens cannot be checked now", "try again shortly";
     /// The session belongs to somebody else.
     SessionSubject = 403, 4, "session_subject", Client, "The session belongs to another user", "connect anew with your own token";
     AddressRate = 429, 4, "address_rate", Client, "Too many connections from this address", "wait as Retry-After says";
@@ -280,6 +281,7 @@ impl From<TokenRefusal> for Refused {
             TokenRefusal::NotYetValid | TokenRefusal::IssuedInFuture => Refusal::TokenEarly,
             TokenRefusal::Claim(_) => Refusal::ClaimMissing,
             TokenRefusal::KeysUnavailable => Refusal::KeysUnavailable,
+            TokenRefusal::AuthorizerUnavailable => Refusal::AuthorizerUnavailable,
             TokenRefusal::Malformed
             | TokenRefusal::TooLarge
             | TokenRefusal::DuplicateKey
@@ -287,6 +289,7 @@ impl From<TokenRefusal> for Refused {
             | TokenRefusal::Kind
             | TokenRefusal::Algorithm
             | TokenRefusal::UnknownKey
+            | TokenRefusal::Denied
             | TokenRefusal::Signature
             | TokenRefusal::Timestamp
             | TokenRefusal::MissingExpiry

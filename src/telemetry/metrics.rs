@@ -63,6 +63,10 @@ pub struct Metrics {
     pub jwks_age: Family<Named, Gauge>,
     /// Whether the last fetch of published keys failed (1) or not (0).
     pub jwks_failing: Family<Named, Gauge>,
+    /// Questions to authorizers, by outcome: `yes`, `no`, `failed`, `timeout`, `busy`.
+    pub authorizer_calls: Family<Label, Counter>,
+    /// Questions that needed no call, by where the answer was: `yes` and `no` remembered, `shared` with a call under way.
+    pub authorizer_saved: Family<Label, Counter>,
     /// Time from a request to the head of the app's answer, polls excluded, in seconds.
     pub answer_seconds: Histogram,
     /// Keys held by the limiters.
@@ -90,6 +94,19 @@ pub struct Carried {
     pub websocket_out: Counter,
     pub polling_in: Counter,
     pub polling_out: Counter,
+}
+
+/// The counters of one authorizer. Those of `default` are counted for nobody.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    pub yes: Counter,
+    pub no: Counter,
+    pub failed: Counter,
+    pub timeout: Counter,
+    pub busy: Counter,
+    pub remembered_yes: Counter,
+    pub remembered_no: Counter,
+    pub shared: Counter,
 }
 
 impl Default for Metrics {
@@ -125,6 +142,8 @@ impl Default for Metrics {
             jwks_keys: make!("jwks_keys", "Published keys that can be used", Family::default()),
             jwks_age: make!("jwks_age_seconds", "Age of the last good fetch of published keys", Family::default()),
             jwks_failing: make!("jwks_failing", "Whether the last fetch of published keys failed", Family::default()),
+            authorizer_calls: make!("authorizer_calls", "Questions to authorizers by outcome", Family::default()),
+            authorizer_saved: make!("authorizer_saved", "Questions answered without a call by source", Family::default()),
             answer_seconds,
             limiter_keys: make!("limiter_keys", "Addresses and users the limiters remember", Gauge::default()),
             limiter_overflow: make!("limiter_overflow", "Judgements made by the shared overflow bucket", Counter::default()),
@@ -154,6 +173,22 @@ impl Metrics {
             websocket_out: bytes("websocket", "out"),
             polling_in: bytes("polling", "in"),
             polling_out: bytes("polling", "out"),
+        }
+    }
+
+    /// The counters of an authorizer.
+    pub fn asked(&self) -> Asked {
+        let call = |outcome| self.authorizer_calls.get_or_create_owned(&[("outcome", outcome)]);
+        let saved = |source| self.authorizer_saved.get_or_create_owned(&[("source", source)]);
+        Asked {
+            yes: call("yes"),
+            no: call("no"),
+            failed: call("failed"),
+            timeout: call("timeout"),
+            busy: call("busy"),
+            remembered_yes: saved("yes"),
+            remembered_no: saved("no"),
+            shared: saved("shared"),
         }
     }
 

@@ -5,13 +5,10 @@
 //! - `hold(First)`, `begin() -> Option<Box<First>>`: nobody but who got the `First` opens the app's session.
 //! - `polls(Seat)`, `carries()`, `lose()`: it is open by polling, by WebSocket, or will not be.
 //! - `stage() -> Stage`, `seat() -> Option<Seat>` (the app's own id and its member, while it polls or did before an upgrade).
-//! - `shown() -> Option<Zeroizing<String>>`: the token of the first request, for a CONNECT that brings none.
 //!
 //! Opening by polling is `delivery::open_by_polling`; a carriage opens with the `First`'s parts itself.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-
-use zeroize::Zeroizing;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::speaker::Speaker;
 use crate::upstream::Member;
@@ -20,7 +17,6 @@ use crate::upstream::Member;
 #[derive(Debug, Default)]
 pub struct App {
     state: Mutex<State>,
-    shown: OnceLock<Zeroizing<String>>,
 }
 
 /// What is kept for an app that has heard nothing yet: apps read the first request's headers and query, and no other's.
@@ -64,11 +60,8 @@ enum State {
 
 impl App {
     /// It hears nothing until somebody was accepted.
-    pub fn hold(&self, first: First, shown: Option<Zeroizing<String>>) {
+    pub fn hold(&self, first: First) {
         *self.state() = State::Unopened(Box::new(first));
-        if let Some(token) = shown {
-            let _ = self.shown.set(token);
-        }
     }
 
     /// Somebody was accepted: whoever gets the first request opens the app's session with it. `None`: that has been done, or is
@@ -120,11 +113,6 @@ impl App {
             State::Polling(seat) | State::WebSocket(Some(seat)) => Some(seat.clone()),
             State::Unopened(_) | State::Opening | State::WebSocket(None) | State::Gone => None,
         }
-    }
-
-    /// The token that the first request showed.
-    pub fn shown(&self) -> Option<Zeroizing<String>> {
-        self.shown.get().cloned()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,7 +1,14 @@
 //! A judged session between its transports: its guard, what waits for the client, and how questions about tokens are answered.
 
 pub mod app;
+mod delivery;
+pub mod desk;
+mod fetch;
+pub mod opening;
+pub mod polling;
+pub mod queue;
 pub mod speaker;
+mod visit;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,8 +16,9 @@ use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
 use app::App;
+use desk::Desk;
 
-use super::guard::{Guard, Message, Question};
+use super::guard::{Guard, Question};
 use crate::relay::Venue;
 
 /// What a judged session has beyond a plain one. Shared by its requests and its carriage.
@@ -23,11 +31,13 @@ pub struct Judged {
     pub poll: Notify,
     /// The app's side.
     pub app: App,
+    /// What lies between the guard and polls.
+    pub desk: Desk,
 }
 
 impl Judged {
     pub fn new(guard: Guard) -> Self {
-        Self { guard: Mutex::new(guard), carriage: AtomicWaker::new(), poll: Notify::new(), app: App::default() }
+        Self { guard: Mutex::new(guard), carriage: AtomicWaker::new(), poll: Notify::new(), app: App::default(), desk: Desk::default() }
     }
 
     /// The guard. Never held across an await.
@@ -49,10 +59,5 @@ impl Judged {
     /// Finds out whom a token names and tells the guard. What the guard says to it is taken by whoever asked.
     pub async fn settle(&self, _venue: &Venue, _question: Question) {
         unimplemented!("by the lead")
-    }
-
-    /// Packets for the client that its polls have not taken; a WebSocket that takes over delivers them first.
-    pub fn take_waiting(&self) -> Vec<Message> {
-        unimplemented!("by whoever makes polling")
     }
 }

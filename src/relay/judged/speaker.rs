@@ -41,14 +41,11 @@ pub struct Toward<'a> {
 }
 
 impl Speaker {
-    pub fn of(errand: &Errand) -> Self {
-        // Without what hyper has put beside it.
-        let (mut parts, ()) = Request::new(()).into_parts();
-        parts.method = errand.parts.method.clone();
-        parts.uri = errand.parts.uri.clone();
-        parts.headers = errand.parts.headers.clone();
-        let (head, client) = (errand.head.clone(), errand.client.clone());
-        Self { parts, head, client, peer: errand.peer.clone(), fresh: errand.fresh }
+    pub fn new(errand: Errand) -> Self {
+        let Errand { mut parts, head, client, peer, fresh, .. } = errand;
+        // What hyper has put beside it is not needed any more.
+        parts.extensions.clear();
+        Self { parts, head, client, peer, fresh }
     }
 
     /// Bytes of the request as it came, about as many as keeping it costs.

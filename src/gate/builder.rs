@@ -131,6 +131,8 @@ impl Builder<'_> {
                 abandoned: route.socketio.abandoned_after.0,
             },
             leeway: route.auth.leeway.0,
+            rules: self.rules(route, access, &packets, &verifier),
+            verifier: verifier.clone(),
         };
         Some(Room {
             venue: Arc::new(venue),

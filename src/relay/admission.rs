@@ -9,8 +9,11 @@ use std::{
 
 use http::Response;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use zeroize::Zeroizing;
 
 use super::{
+    guard::{Guard, Rules, Start},
+    judged::Judged,
     ledger::Ledger,
     outgoing::Manners,
     seal::{Note, Sealer, Stub, TokenMark},
@@ -23,7 +26,7 @@ use crate::{
         socketio::{SocketIo, Transport},
     },
     http::Body,
-    policy::{Refusal, Refused, auth::Identity, limit::Permit, origin::Grant},
+    policy::{Refusal, Refused, auth::{Identity, Verifier}, limit::Permit, origin::Grant},
     telemetry::{Metrics, metrics::Carried},
     upstream::{Lease, Member, Pool, connect::Connections},
 };
@@ -44,6 +47,8 @@ pub struct Admission {
     pub asked: Asked,
     /// The client's address as it was judged.
     pub address: IpAddr,
+    /// Its place among those who have yet to say who they are.
+    pub waiting: Vec<Permit>,
 }
 
 /// What came of an admission.
@@ -120,6 +125,10 @@ pub struct Venue {
     pub patience: Patience,
     /// After `exp` a token is still good for this long; so is a session.
     pub leeway: Duration,
+    /// Whose tokens are good: for those that packets bring.
+    pub verifier: Arc<Verifier>,
+    /// What packets are judged by; `None`: the sessions of this route are plain.
+    pub rules: Option<Arc<Rules>>,
 }
 
 /// The deadlines of carrying.
@@ -145,6 +154,8 @@ pub struct Opener<'a> {
     pub identity: Option<&'a Identity>,
     pub address: IpAddr,
     pub origin: Option<u64>,
+    /// The token that the handshake showed, where it is judged later.
+    pub shown: Option<&'a Zeroizing<String>>,
 }
 
 /// What one worker lends to every request it serves.
@@ -167,13 +178,26 @@ impl Venue {
             transport: by.transport,
             subject: by.identity.and_then(Identity::subject).map(str::to_string),
             address: by.address,
-            expires: self.end_of(by.identity),
+            // A session that is judged ends when its guard says so: its identity may be renewed.
+            expires: if self.rules.is_some() { None } else { self.end_of(by.identity) },
             origin: by.origin,
             abandoned_after: self.patience.abandoned,
             held,
-            judged: None,
+            judged: self.judge(key, &by),
         };
         Session::new(opened, Instant::now())
+    }
+
+    /// The judge of a session, where packets are judged.
+    fn judge(&self, key: Key, by: &Opener<'_>) -> Option<Arc<Judged>> {
+        let start = Start {
+            rules: self.rules.clone()?,
+            identity: by.identity.cloned(),
+            shown: by.shown.cloned(),
+            address: by.address,
+            name: key.to_string(),
+        };
+        Some(Arc::new(Judged::new(Guard::new(start, Instant::now()))))
     }
 
     /// When an identity's sessions end.
@@ -191,6 +215,11 @@ impl Venue {
     /// Whether a session's identity is no longer good.
     pub fn is_over(&self, note: &Note, now: SystemTime) -> bool {
         self.end_of(note.identity.as_ref()).is_some_and(|at| at <= now)
+    }
+
+    /// Whether a session's app hears of it only once somebody was accepted (`auth.when = "connect"`).
+    pub fn asks_by_connect(&self) -> bool {
+        self.rules.as_ref().is_some_and(|rules| rules.by_connect)
     }
 
     pub fn allows(&self, transport: Transport) -> bool {

@@ -117,6 +117,7 @@ fn enter(venue: &Venue, admission: Admission, errand: &Errand) -> Result<Arc<Ses
         identity: admission.identity.as_ref(),
         address: admission.address,
         origin: admission.grant.tag(),
+        shown: None,
     };
     let held = Held { lease: admission.seat.into_lease(venue)?, permits: admission.permits };
     Ok(venue.ledger.enter(venue.session(Key(u128::from_be_bytes(key)), by, held)))
@@ -131,7 +132,7 @@ struct Sealing {
 
 impl Opening for Sealing {
     fn exchange(&mut self, packet: &[u8]) -> Option<Exchanged> {
-        let (packet, _) = polling::exchange_open(&self.venue, &self.member, self.note.take()?, packet).ok()?;
+        let (packet, ..) = polling::exchange_open(&self.venue, &self.member, self.note.take()?, packet).ok()?;
         Some(Exchanged { packet, silence: self.venue.heartbeat(&self.member) + SILENCE_MARGIN })
     }
 }

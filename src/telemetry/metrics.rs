@@ -51,6 +51,20 @@ pub struct Metrics {
     pub messages: Family<Label, Counter>,
     /// Payload bytes carried, by transport and direction.
     pub bytes: Family<Labels, Counter>,
+    /// Messages of judged sessions, by namespace and direction. Namespaces that the configuration does not name are `other`.
+    pub packets: Family<Named, Counter>,
+    /// Their bytes, as far as they were looked at or announced.
+    pub packet_bytes: Family<Named, Counter>,
+    /// Events of judged sessions, by name and direction. Names that the configuration does not write are `other`.
+    pub events: Family<Named, Counter>,
+    /// Messages of apps that their client may not receive.
+    pub packets_filtered: Counter,
+    /// What would have been refused but for `shadow` or `warn`, by stable name.
+    pub shadowed: Family<Label, Counter>,
+    /// Tokens brought into open sessions, by outcome: `accepted`, `refused`.
+    pub refreshes: Family<Label, Counter>,
+    /// Time from an event that asks for an answer to the app's, in seconds.
+    pub ack_seconds: Histogram,
     /// Whether a member of an upstream takes new sessions (1) or not (0).
     pub member_up: Family<Named, Gauge>,
     /// Sessions a member has through this gate.
@@ -122,6 +136,8 @@ impl Default for Metrics {
         let seconds = || Histogram::new(exponential_buckets(0.000_5, 2.0, 16));
         let answer_seconds = seconds();
         registry.register_with_unit("answer", "Time to the head of the app's answer", Unit::Seconds, answer_seconds.clone());
+        let ack_seconds = seconds();
+        registry.register_with_unit("ack", "Time from an event to the app's answer", Unit::Seconds, ack_seconds.clone());
         Self {
             connections: make!("connections", "Client connections open now", Gauge::default()),
             accepted: make!("connections_accepted", "Client connections accepted", Counter::default()),
@@ -136,6 +152,13 @@ impl Default for Metrics {
             upgrades: make!("upgrades", "Upgrades from polling to WebSocket by outcome", Family::default()),
             messages: make!("messages", "WebSocket messages carried by direction", Family::default()),
             bytes: make!("carried_bytes", "Payload bytes carried by transport and direction", Family::default()),
+            packets: make!("packets", "Messages of judged sessions by namespace and direction", Family::default()),
+            packet_bytes: make!("packet_bytes", "Bytes of judged messages by namespace and direction", Family::default()),
+            events: make!("events", "Events of judged sessions by name and direction", Family::default()),
+            packets_filtered: make!("packets_filtered", "Messages of apps kept from their client", Counter::default()),
+            shadowed: make!("shadowed", "What would have been refused, by stable name", Family::default()),
+            refreshes: make!("refreshes", "Tokens brought into open sessions by outcome", Family::default()),
+            ack_seconds,
             member_up: make!("member_up", "Whether a member takes new sessions", Family::default()),
             member_sessions: make!("member_sessions", "Sessions a member has through this gate", Family::default()),
             member_failures: make!("member_failures", "Failures toward members by cause", Family::default()),

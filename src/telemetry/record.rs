@@ -131,3 +131,26 @@ pub fn session(end: &SessionEnd<'_>, is_followed: bool) {
         write_at!(ACCESS);
     }
 }
+
+/// A packet that was refused in an open session, or would have been.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    pub session: &'a str,
+    pub subject: Option<&'a str>,
+    /// The refusal's stable name.
+    pub refusal: &'static str,
+    /// Which rule or what was wrong, for the operator.
+    pub detail: &'a str,
+    /// It was let through.
+    pub shadow: bool,
+}
+
+/// A line for a packet. Abuse is bounded by `limit.abuse`, and so are these.
+pub fn packet(packet: &Packet<'_>) {
+    let Packet { session, subject, refusal, detail, shadow } = *packet;
+    if shadow {
+        event!(target: SECURITY, Level::INFO, session, subject, refusal, detail, "packet would be refused");
+    } else {
+        event!(target: SECURITY, Level::INFO, session, subject, refusal, detail, "packet refused");
+    }
+}

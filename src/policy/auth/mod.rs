@@ -26,6 +26,7 @@ pub use keys::KeyRing;
 pub use merge::{Merge, MergeError};
 pub use problem::AuthProblem;
 pub use refusal::TokenRefusal;
+pub(in crate::policy) use rules::is_same_claim;
 pub use token::{Carrier, Found, Place, Places, TOKEN_SIZE, token_tag};
 pub use verifier::{Check, Explanation, Verifier};
 

@@ -107,7 +107,7 @@ impl Judged {
             Verdict::Replace(other) => state.pass_on(from, other),
             Verdict::Drop => Shown::Kept,
             // A whole message leaves nothing to wait for.
-            Verdict::Watch(_) | Verdict::More => Shown::Broken(Reason::Malformed),
+            Verdict::Watch(_) | Verdict::More => Shown::Broken(Reason::MalformedPacket),
             Verdict::Break(reason) => Shown::Broken(reason),
         };
         state.sort(&mut guard);

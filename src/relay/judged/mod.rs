@@ -8,9 +8,12 @@ pub mod opening;
 pub mod polling;
 pub mod queue;
 pub mod speaker;
-mod visit;
+pub mod visit;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Instant, SystemTime},
+};
 
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
@@ -19,7 +22,7 @@ use app::App;
 use desk::Desk;
 
 use super::guard::{Guard, Question};
-use crate::relay::Venue;
+use crate::{policy::Refused, relay::Venue};
 
 /// What a judged session has beyond a plain one. Shared by its requests and its carriage.
 #[derive(Debug)]
@@ -37,7 +40,13 @@ pub struct Judged {
 
 impl Judged {
     pub fn new(guard: Guard) -> Self {
-        Self { guard: Mutex::new(guard), carriage: AtomicWaker::new(), poll: Notify::new(), app: App::default(), desk: Desk::default() }
+        Self {
+            guard: Mutex::new(guard),
+            carriage: AtomicWaker::new(),
+            poll: Notify::new(),
+            app: App::default(),
+            desk: Desk::default(),
+        }
     }
 
     /// The guard. Never held across an await.
@@ -57,7 +66,9 @@ impl Judged {
     }
 
     /// Finds out whom a token names and tells the guard. What the guard says to it is taken by whoever asked.
-    pub async fn settle(&self, _venue: &Venue, _question: Question) {
-        unimplemented!("by the lead")
+    pub async fn settle(&self, venue: &Venue, question: Question) {
+        let clock = SystemTime::now();
+        let who = venue.verifier.who(&question.token, clock).await.map_err(Refused::from);
+        self.guard().answered(question.number, who, Instant::now(), SystemTime::now());
     }
 }

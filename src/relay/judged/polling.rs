@@ -158,7 +158,7 @@ async fn read(visit: &Visit, incoming: Incoming) -> Result<Bytes, Refused> {
 
 /// Shows each packet to the guard. `true`: the client closes the session with them.
 fn show(visit: &Visit, body: &[u8]) -> Result<bool, Refused> {
-    payload::judge(body, MOST).map_err(|error| broken(visit, Reason::Malformed, &error.to_string()))?;
+    payload::judge(body, MOST).map_err(|error| broken(visit, Reason::MalformedPacket, &error.to_string()))?;
     for packet in body.split(|byte| *byte == SEPARATOR) {
         let message = match packet {
             [b'b', text @ ..] => STANDARD.decode(text).ok().map(Message::Binary),
@@ -166,7 +166,7 @@ fn show(visit: &Visit, body: &[u8]) -> Result<bool, Refused> {
             [b'2' | b'5', ..] => None,
             _ => String::from_utf8(packet.to_vec()).ok().map(Message::Text),
         };
-        let message = message.ok_or_else(|| broken(visit, Reason::Malformed, "a packet that is not sent by polling"))?;
+        let message = message.ok_or_else(|| broken(visit, Reason::MalformedPacket, "a packet that is not sent by polling"))?;
         let is_closing = packet == b"1";
         match visit.judged.show(Side::Client, message, Instant::now()) {
             Shown::Passed if is_closing => return Ok(true),
@@ -181,7 +181,7 @@ fn show(visit: &Visit, body: &[u8]) -> Result<bool, Refused> {
 fn broken(visit: &Visit, reason: Reason, detail: &str) -> Refused {
     visit.judged.end(reason, Instant::now());
     visit.part(reason);
-    Refused::because(Refusal::Malformed, detail)
+    Refused::because(Refusal::PacketMalformed, detail)
 }
 
 /// Sends on what may go on, and finds out what was asked. Packets of other namespaces have gone before a token is judged.

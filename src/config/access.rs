@@ -26,7 +26,10 @@ pub struct Access {
     pub request: Standing,
     /// Only log what would be refused (`sockgate::security`), and refuse nothing: for trying new rules.
     pub shadow: bool,
-    /// The rules, in order.
+    /// The rules, in order. Each is about exactly one of `join`, `send`, `receive` and `request`. Whoever meets its `needs` may,
+    /// and nobody else; without `needs` everybody may; with `deny = true` nobody. In names `*` stands for any run of
+    /// characters, also for none: of events any characters, of namespaces and paths those of one segment (so `/*` is also
+    /// `/`). There are no regular expressions.
     pub rule: Vec<Rule>,
 }
 
@@ -39,9 +42,7 @@ pub enum Standing {
     Deny,
 }
 
-/// One rule: what it is about (exactly one of `join`, `send`, `receive` and `request`) and who may. Whoever meets its `needs`
-/// may, and nobody else; without `needs` everybody may; with `deny = true` nobody. In names `*` stands for any run of
-/// characters, also for none: of events any characters, of namespaces and paths those of one segment.
+/// One rule: what it is about, and who may.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rule {

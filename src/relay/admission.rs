@@ -26,7 +26,12 @@ use crate::{
         socketio::{SocketIo, Transport},
     },
     http::Body,
-    policy::{Refusal, Refused, auth::{Identity, Verifier}, limit::Permit, origin::Grant},
+    policy::{
+        Refusal, Refused,
+        auth::{Identity, Verifier},
+        limit::Permit,
+        origin::Grant,
+    },
     telemetry::{Metrics, metrics::Carried},
     upstream::{Lease, Member, Pool, connect::Connections},
 };

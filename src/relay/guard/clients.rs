@@ -169,7 +169,11 @@ impl Guard {
     /// Holds a message for a namespace that the app has not said yes to.
     pub(super) fn hold(&mut self, spoken: &Spoken<'_>, message: &[u8], now: Instant) -> Verdict {
         if !spoken.is_whole() {
-            return if message.len() > LARGEST_CONNECT { self.malformed("a message before its namespace is joined") } else { Verdict::More };
+            return if message.len() > LARGEST_CONNECT {
+                self.malformed("a message before its namespace is joined")
+            } else {
+                Verdict::More
+            };
         }
         if let Err(error) = self.finish(spoken) {
             return self.malformed(&error.to_string());

@@ -69,7 +69,9 @@ impl Guard {
         match (is_the_apps, &self.identity) {
             (true, Some(_)) => Ok(false),
             // The app is not to be reached by somebody nobody knows.
-            (true, None) => Err(Refused::because(Refusal::TokenAbsent, "the namespace is the app's, but nobody has been accepted yet")),
+            (true, None) => {
+                Err(Refused::because(Refusal::TokenAbsent, "the namespace is the app's, but nobody has been accepted yet"))
+            }
             (false, _) => Ok(true),
         }
     }

@@ -8,14 +8,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::{
-    Extent, Message, Out, Rules, Seen, Side, Verdict,
-    acks::Acks,
-    connect::Asked,
-    say,
-    spaces::Spaces,
-    spoken::Spoken,
-};
+use super::{Extent, Message, Out, Rules, Seen, Side, Verdict, acks::Acks, connect::Asked, say, spaces::Spaces, spoken::Spoken};
 use crate::{
     codec::socket::Kind,
     config::socketio::Parser,

@@ -62,7 +62,11 @@ impl Guard {
             return Verdict::More;
         }
         if size.is_some_and(|size| length > size) {
-            return self.deny(spoken, &Refused::because(Refusal::EventTooLarge, format!("{namespace} {name}: {length} bytes")), now);
+            return self.deny(
+                spoken,
+                &Refused::because(Refusal::EventTooLarge, format!("{namespace} {name}: {length} bytes")),
+                now,
+            );
         }
         // Its attachments are put into it by the app, which trusts the numbers.
         if spoken.kind == Kind::BinaryEvent && !spoken.is_whole() {

@@ -9,7 +9,11 @@ use crate::{
         route::Route,
         socketio::Parser,
     },
-    policy::{access::Book, auth::{Merge, Places}, limit::PacketLimits},
+    policy::{
+        access::Book,
+        auth::{Merge, Places},
+        limit::PacketLimits,
+    },
     relay::session::Reason,
     telemetry::Metrics,
 };

@@ -18,7 +18,9 @@ pub(super) fn connect_error(parser: Parser, namespace: &str, refused: &Refused) 
     }
     match parser {
         Parser::Msgpack => Message::Binary(msgpack::connect_error(namespace, refusal.message(), &data)),
-        Parser::Default | Parser::Custom => Message::Text(socket::connect_error(namespace, refusal.message(), Some(&data.to_string()))),
+        Parser::Default | Parser::Custom => {
+            Message::Text(socket::connect_error(namespace, refusal.message(), Some(&data.to_string())))
+        }
     }
 }
 

@@ -287,8 +287,11 @@ fn hold_session(room: &Room, identity: Option<&Identity>, client: &Client) -> Re
 
 /// Who opens a session before saying who it is takes a place among those who do.
 fn wait_for_connect(room: &Room, asked: &Asked, client: &Client) -> Result<Vec<Permit>, Refused> {
+    let (most, of_address) = room.most_waiting;
     match asked {
-        Asked::Open | Asked::OpenWebSocket if room.venue.asks_by_connect() => Ok(room.limiter.hold_waiting(client.address)?),
+        Asked::Open | Asked::OpenWebSocket if room.venue.asks_by_connect() => {
+            Ok(room.limiter.hold_waiting(client.address, most, of_address)?)
+        }
         _ => Ok(Vec::new()),
     }
 }

@@ -15,6 +15,7 @@ use super::{
     admission::{Admission, Answered, Bench, Opener, Seat, Venue},
     errand::Errand,
     exchange::{self, Attended, Carried, Wait},
+    judged::app,
     outgoing,
     seal::{self, Note},
     session::{Attendance, Held, LAST_WORDS, Lane, QUIET, Reason, Session, Transport},
@@ -90,7 +91,7 @@ async fn seal_first(venue: &Venue, admission: Admission, answer: Response<Body>)
     let member = member.clone();
     let session = enter(venue, &note, admission)?;
     if let Some(judged) = &session.judged {
-        judged.app.polls(Seat { sid: note.sid.as_str().into(), member, largest: open.max_payload });
+        judged.app.polls(app::Seat { sid: note.sid.as_str().into(), member, largest: open.max_payload });
     }
     // For the record.
     parts.extensions.insert(note.key());

@@ -3,7 +3,7 @@
 //! passes is sent on; it is answered once that is done, with anything but 200 only when the session is over.
 
 use std::{
-    sync::Arc,
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,6 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use std::sync::atomic::Ordering;
 
 use super::{
     super::guard::{Message, Side},

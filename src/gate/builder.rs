@@ -158,12 +158,12 @@ impl Builder<'_> {
         })
     }
 
-    /// What packets are judged by, where any rule needs to see them.
+    /// What packets are judged by. Also where no rule needs to see them any more: sessions that are judged already go on.
     fn rules(&self, route: &Route, access: &Arc<Book>, limiter: &Limiter, verifier: &Verifier) -> Option<Arc<Rules>> {
-        let limits = limiter.packets();
-        if route.kind != Kind::Socketio || !Rules::are_needed(route, access, limits) {
+        if route.kind != Kind::Socketio {
             return None;
         }
+        let limits = limiter.packets();
         let rules = Rules::new(route, access.clone(), limits.clone(), verifier.places(), &self.lasting.metrics);
         Some(Arc::new(rules))
     }

@@ -292,6 +292,7 @@ impl Stage {
             Refusal::UpstreamFailed => one(self.get("/closing/x")),
             Refusal::UpstreamInvalid => one(self.get("/garbled/x")),
             Refusal::UpstreamTimeout => one(self.get("/hanging/x")),
+            Refusal::AuthorizerUnavailable => Way::Not("see `policy/auth`"),
             Refusal::Internal => Way::Not("nothing is known to bring it about; see `panics`"),
         }
     }

@@ -35,6 +35,7 @@ fn session() -> Arc<Session> {
         Opened {
             key: Key(1),
             route: 0,
+            tag: 0,
             path: "/ws".into(),
             transport: Transport::WebSocket,
             subject: None,
@@ -43,6 +44,7 @@ fn session() -> Arc<Session> {
             origin: None,
             abandoned_after: Duration::from_secs(60),
             held: Held { lease, permits: Vec::new() },
+            judged: None,
         },
         Instant::now(),
     ))

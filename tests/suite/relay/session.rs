@@ -34,6 +34,7 @@ pub fn session(pool: &Pool, key: u128, transport: Transport, permits: Vec<Permit
     let opened = Opened {
         key: Key(key),
         route: 0,
+        tag: 0,
         path: "/socket.io/".into(),
         transport,
         subject: Some("ana".into()),
@@ -42,6 +43,7 @@ pub fn session(pool: &Pool, key: u128, transport: Transport, permits: Vec<Permit
         origin: None,
         abandoned_after: ABANDONED,
         held: Held { lease, permits },
+        judged: None,
     };
     Session::new(opened, now)
 }

@@ -17,7 +17,7 @@ use super::{
     ledger::Ledger,
     outgoing::Manners,
     seal::{Note, Sealer, Stub, TokenMark},
-    session::{self, Held, Key, Opened, Session},
+    session::{self, Held, Key, Opened, Session, Tenure},
 };
 use crate::{
     codec::frame::Limits,
@@ -128,6 +128,7 @@ pub struct Venue {
     pub assumed: SocketIo,
     pub limits: Limits,
     pub patience: Patience,
+    pub tenure: Tenure,
     /// After `exp` a token is still good for this long; so is a session.
     pub leeway: Duration,
     /// Whose tokens are good: for those that packets bring.
@@ -188,6 +189,7 @@ impl Venue {
             expires: if self.rules.is_some() { None } else { self.end_of(by.identity) },
             origin: by.origin,
             abandoned_after: self.patience.abandoned,
+            tenure: self.tenure,
             held,
             judged: self.judge(key, &by),
         };

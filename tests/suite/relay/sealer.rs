@@ -39,6 +39,7 @@ fn note() -> Note {
         route: 7,
         member: MemberId(11),
         sid: "lv_VI97HAXpY6yYWAAAC".into(),
+        is_local: false,
         identity: Some(Identity::sealed(ana())),
         token: Some(TokenMark { tag: [9; 16], by_header: true }),
         origin: Some(13),
@@ -47,7 +48,7 @@ fn note() -> Note {
 }
 
 fn is_same(one: &Note, other: &Note) -> bool {
-    let parts = |note: &Note| (note.route, note.member, note.sid.clone(), note.token, note.origin, note.address);
+    let parts = |note: &Note| (note.route, note.member, note.sid.clone(), note.is_local, note.token, note.origin, note.address);
     parts(one) == parts(other) && one.identity == other.identity
 }
 
@@ -74,6 +75,7 @@ prop_compose! {
         route in any::<u64>(),
         member in any::<u64>(),
         sid in "\\PC{0,200}",
+        is_local in any::<bool>(),
         identity in proptest::option::of(any_identity()),
         token in any::<Option<([u8; 16], bool)>>(),
         // A tag of 0 is how no origin is written.
@@ -82,7 +84,7 @@ prop_compose! {
     ) -> Note {
         let identity = identity.map(Identity::sealed);
         let token = token.map(|(tag, by_header)| TokenMark { tag, by_header });
-        Note { route, member: MemberId(member), sid, identity, token, origin, address }
+        Note { route, member: MemberId(member), sid, is_local, identity, token, origin, address }
     }
 }
 
@@ -236,6 +238,7 @@ fn a_session_is_found_by_its_member_and_its_own_id_alone() {
     assert_eq!(key(|note| note.identity = None), note().key(), "whoever asks");
     assert_ne!(key(|note| note.member = MemberId(12)), note().key());
     assert_ne!(key(|note| note.sid.push('x')), note().key());
+    assert_ne!(key(|note| note.is_local = true), note().key(), "no app can name a session that is the gate's own");
 }
 
 #[test]

@@ -248,6 +248,15 @@ impl Scan {
             Step::Payload(length) => self.upto += length,
         }
     }
+
+    /// Goes on with what was found behind it.
+    pub fn go_on(&mut self, after: Self) {
+        self.upto += after.upto;
+        self.messages += after.messages;
+        self.controls += after.controls;
+        self.closing = self.closing.or(after.closing);
+        self.fault = self.fault.or(after.fault);
+    }
 }
 
 impl Header {

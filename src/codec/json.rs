@@ -1,19 +1,354 @@
-//! Stand-in until the real one comes.
+//! JSON as RFC 8259 has it and nothing else, checked while it passes: the data of Socket.IO packets. What servers read
+//! differently (NaN, what follows the value, bytes that are not UTF-8) is refused here, so that what was judged and what the
+//! app parses cannot differ. Nothing is kept but the kinds of the open brackets, one bit each: a packet of any size costs no
+//! memory, and depth costs no stack. Called by `relay` on the pieces of a message as they come.
 
-/// Checks JSON as it comes.
-#[derive(Debug)]
-pub struct Scanner;
+/// Follows one JSON text through its pieces, however they are cut.
+#[derive(Clone, Debug)]
+pub struct Scanner {
+    state: State,
+    top: Top,
+    /// Brackets open now, and how many may be.
+    depth: u8,
+    most: u8,
+    /// What the open brackets are, the innermost in the lowest bit: 1 is an object.
+    objects: u128,
+    /// The string being read is the name of a member.
+    in_name: bool,
+}
 
-/// Not JSON.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct JsonError;
+/// What the text must be.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Top {
+    Array,
+    Object,
+    Any,
+}
+
+/// Why a text is not JSON, or not what was asked for. Its sender is to blame.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+pub enum JsonError {
+    #[error("the JSON is of another kind than belongs here")]
+    Top,
+    #[error("the JSON is not well formed")]
+    Syntax,
+    #[error("a number is not written as JSON has it")]
+    Number,
+    #[error("a string has an escape that JSON does not know")]
+    Escape,
+    #[error("a string has a control character in it")]
+    Control,
+    #[error("a string is not UTF-8")]
+    NotUtf8,
+    #[error("the JSON is nested deeper than allowed")]
+    TooDeep,
+    #[error("something follows the JSON")]
+    Trailing,
+    #[error("the JSON ends before it is whole")]
+    Short,
+}
+
+/// A text as a JSON string, quotes and all.
+pub fn text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
 
 impl Scanner {
-    pub fn feed(&mut self, _bytes: &[u8]) -> Result<(), JsonError> {
+    /// A text that may open `depth` brackets into each other, at most [`MOST_DEPTH`].
+    pub fn new(depth: u8, top: Top) -> Self {
+        Self { state: State::Value, top, depth: 0, most: depth.min(MOST_DEPTH), objects: 0, in_name: false }
+    }
+
+    /// Looks at the next piece. After an error everything is one.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), JsonError> {
+        let fed = self.read(bytes);
+        if let Err(error) = fed {
+            self.state = State::Wrong(error);
+        }
+        fed
+    }
+
+    /// Whether the text is whole with what was fed so far.
+    pub fn finish(&self) -> Result<(), JsonError> {
+        match self.state {
+            State::Wrong(error) => Err(error),
+            State::After | State::Zero | State::Whole | State::Fraction | State::Power if self.depth == 0 => Ok(()),
+            _ => Err(JsonError::Short),
+        }
+    }
+
+    fn read(&mut self, bytes: &[u8]) -> Result<(), JsonError> {
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            at += match self.state {
+                State::Text => self.text(&bytes[at..])?,
+                _ => usize::from(self.step(byte)?),
+            };
+        }
         Ok(())
     }
 
-    pub fn finish(&self) -> Result<(), JsonError> {
-        Ok(())
+    /// One byte outside a string's plain text; false when it ends a number and is to be looked at once more.
+    fn step(&mut self, byte: u8) -> Result<bool, JsonError> {
+        self.state = match self.state {
+            State::Value | State::Element | State::FirstName | State::Name | State::Colon | State::After if is_space(byte) => {
+                return Ok(true);
+            }
+            State::Element if byte == b']' => self.close(false)?,
+            State::Value | State::Element => self.value(byte)?,
+            State::FirstName if byte == b'}' => self.close(true)?,
+            State::FirstName | State::Name => match byte {
+                b'"' => {
+                    self.in_name = true;
+                    State::Text
+                }
+                _ => return Err(JsonError::Syntax),
+            },
+            State::Colon if byte == b':' => State::Value,
+            State::Colon => return Err(JsonError::Syntax),
+            State::After => self.after(byte)?,
+
+            State::Text => return Ok(false),
+            State::Escape => match byte {
+                b'u' => State::Hex(4),
+                _ if is_short_escape(byte) => State::Text,
+                _ => return Err(JsonError::Escape),
+            },
+            State::Hex(left) => match left {
+                _ if !byte.is_ascii_hexdigit() => return Err(JsonError::Escape),
+                1 => State::Text,
+                _ => State::Hex(left - 1),
+            },
+            State::Inside(due) => match due.follow(byte).ok_or(JsonError::NotUtf8)? {
+                Some(due) => State::Inside(due),
+                None => State::Text,
+            },
+
+            State::Minus => match byte {
+                b'0' => State::Zero,
+                b'1'..=b'9' => State::Whole,
+                _ => return Err(JsonError::Number),
+            },
+            State::Whole if byte.is_ascii_digit() => State::Whole,
+            State::Zero if byte.is_ascii_digit() => return Err(JsonError::Number),
+            State::Zero | State::Whole if byte == b'.' => State::Point,
+            State::Zero | State::Whole | State::Fraction if matches!(byte, b'e' | b'E') => State::Exponent,
+            State::Point | State::Fraction if byte.is_ascii_digit() => State::Fraction,
+            State::Exponent if matches!(byte, b'+' | b'-') => State::Sign,
+            State::Exponent | State::Sign | State::Power if byte.is_ascii_digit() => State::Power,
+            State::Point | State::Exponent | State::Sign => return Err(JsonError::Number),
+            State::Zero | State::Whole | State::Fraction | State::Power => {
+                self.state = State::After;
+                return Ok(false);
+            }
+
+            State::Word(rest) => match rest.split_first() {
+                Some((due, rest)) if *due == byte => match rest {
+                    [] => State::After,
+                    rest => State::Word(rest),
+                },
+                _ => return Err(JsonError::Syntax),
+            },
+            State::Wrong(error) => return Err(error),
+        };
+        Ok(true)
+    }
+
+    /// The first byte of a value.
+    fn value(&mut self, byte: u8) -> Result<State, JsonError> {
+        let is_wanted = self.depth > 0
+            || match self.top {
+                Top::Array => byte == b'[',
+                Top::Object => byte == b'{',
+                Top::Any => true,
+            };
+        if !is_wanted {
+            return Err(JsonError::Top);
+        }
+        Ok(match byte {
+            b'"' => {
+                self.in_name = false;
+                State::Text
+            }
+            b'[' => self.open(false)?,
+            b'{' => self.open(true)?,
+            b'-' => State::Minus,
+            b'0' => State::Zero,
+            b'1'..=b'9' => State::Whole,
+            b't' => State::Word(b"rue"),
+            b'f' => State::Word(b"alse"),
+            b'n' => State::Word(b"ull"),
+            _ => return Err(JsonError::Syntax),
+        })
+    }
+
+    /// What follows a whole value.
+    fn after(&mut self, byte: u8) -> Result<State, JsonError> {
+        let in_object = self.objects & 1 == 1;
+        match byte {
+            _ if self.depth == 0 => Err(JsonError::Trailing),
+            b',' if in_object => Ok(State::Name),
+            b',' => Ok(State::Value),
+            b'}' => self.close(true),
+            b']' => self.close(false),
+            _ => Err(JsonError::Syntax),
+        }
+    }
+
+    fn open(&mut self, is_object: bool) -> Result<State, JsonError> {
+        if self.depth == self.most {
+            return Err(JsonError::TooDeep);
+        }
+        self.depth += 1;
+        self.objects = self.objects << 1 | u128::from(is_object);
+        Ok(if is_object { State::FirstName } else { State::Element })
+    }
+
+    fn close(&mut self, is_object: bool) -> Result<State, JsonError> {
+        if self.depth == 0 || (self.objects & 1 == 1) != is_object {
+            return Err(JsonError::Syntax);
+        }
+        self.depth -= 1;
+        self.objects >>= 1;
+        Ok(State::After)
+    }
+
+    /// Passes over a string's text, up to its end, to an escape or a character that is cut, or to the end of the piece.
+    /// Returns the bytes passed. Most text is plain, which is seen a block at a time; where it is not, the bytes of a whole
+    /// block are looked at one by one before the next block is tried.
+    fn text(&mut self, bytes: &[u8]) -> Result<usize, JsonError> {
+        let mut at = 0;
+        loop {
+            while bytes[at..].first_chunk().is_some_and(is_plain) {
+                at += BLOCK;
+            }
+            let upto = bytes.len().min(at + BLOCK);
+            while at < upto {
+                match bytes[at] {
+                    b'"' => {
+                        self.state = if self.in_name { State::Colon } else { State::After };
+                        return Ok(at + 1);
+                    }
+                    b'\\' if bytes.get(at + 1).copied().is_some_and(is_short_escape) => at += 2,
+                    b'\\' => {
+                        self.state = State::Escape;
+                        return Ok(at + 1);
+                    }
+                    0x20..=0x7f => at += 1,
+                    0x00..=0x1f => return Err(JsonError::Control),
+                    lead => match self.character(lead, &bytes[at + 1..])? {
+                        Some(length) => at += length,
+                        None => return Ok(bytes.len()),
+                    },
+                }
+            }
+            if at == bytes.len() {
+                return Ok(at);
+            }
+        }
+    }
+
+    /// The length of a character that is not ASCII; `None` when the piece ends within it.
+    fn character(&mut self, lead: u8, after: &[u8]) -> Result<Option<usize>, JsonError> {
+        let mut due = Due::after(lead).ok_or(JsonError::NotUtf8)?;
+        for (index, byte) in after.iter().enumerate() {
+            due = match due.follow(*byte).ok_or(JsonError::NotUtf8)? {
+                Some(due) => due,
+                None => return Ok(Some(index + 2)),
+            };
+        }
+        self.state = State::Inside(due);
+        Ok(None)
     }
 }
+
+/// Where in the text the scanner stands.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Before a value.
+    Value,
+    /// Behind `[`.
+    Element,
+    /// Behind `{`.
+    FirstName,
+    /// Behind a comma in an object.
+    Name,
+    /// Behind a member's name.
+    Colon,
+    /// Behind a value.
+    After,
+
+    Text,
+    Escape,
+    /// In `\uXXXX`, with so many digits to come. Half a surrogate pair is fine: it is for servers.
+    Hex(u8),
+    /// In a character of several bytes.
+    Inside(Due),
+
+    Minus,
+    Zero,
+    Whole,
+    Point,
+    Fraction,
+    Exponent,
+    Sign,
+    Power,
+
+    /// In `true`, `false` or `null`, with this to come.
+    Word(&'static [u8]),
+    Wrong(JsonError),
+}
+
+/// The bytes that must still come of a UTF-8 character, and between which the next must be (RFC 3629 section 4).
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    left: u8,
+    low: u8,
+    high: u8,
+}
+
+impl Due {
+    fn after(lead: u8) -> Option<Self> {
+        let (left, low, high) = match lead {
+            0xc2..=0xdf => (1, 0x80, 0xbf),
+            0xe0 => (2, 0xa0, 0xbf),
+            0xed => (2, 0x80, 0x9f),
+            0xe1..=0xef => (2, 0x80, 0xbf),
+            0xf0 => (3, 0x90, 0xbf),
+            0xf1..=0xf3 => (3, 0x80, 0xbf),
+            0xf4 => (3, 0x80, 0x8f),
+            _ => return None,
+        };
+        Some(Self { left, low, high })
+    }
+
+    /// What is due after one more byte (nothing: the character is whole), unless the byte is wrong.
+    fn follow(self, byte: u8) -> Option<Option<Self>> {
+        let is_due = (self.low..=self.high).contains(&byte);
+        is_due.then(|| (self.left > 1).then(|| Self { left: self.left - 1, low: 0x80, high: 0xbf }))
+    }
+}
+
+/// Whether a block is text that means itself. Without branches, so that the compiler compares many bytes at once; as a signed
+/// number a byte from 0x80 on is below the space too.
+fn is_plain(block: &[u8; BLOCK]) -> bool {
+    let mut special = false;
+    for byte in block {
+        special |= byte.cast_signed() < 0x20 || *byte == b'"' || *byte == b'\\';
+    }
+    !special
+}
+
+fn is_short_escape(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// As many brackets as there are bits to remember them.
+pub const MOST_DEPTH: u8 = 128;
+
+/// Bytes of text looked at together.
+const BLOCK: usize = 32;

@@ -10,6 +10,7 @@ mod carriage;
 mod deadlines;
 mod goodbye;
 mod opening;
+pub mod sieve;
 mod terms;
 mod way;
 

@@ -3,4 +3,6 @@
 mod close;
 mod engine;
 mod frame;
+mod json;
 mod payload;
+mod socket;

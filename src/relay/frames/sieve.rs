@@ -66,7 +66,10 @@ enum Course {
     Watching(Box<Scanner>),
     Dropping,
     /// Nothing goes on any more. What has gone on may have ended inside a message, or even inside a frame.
-    Halted { in_message: bool, in_frame: bool },
+    Halted {
+        in_message: bool,
+        in_frame: bool,
+    },
 }
 
 /// A message that is not decided yet.
@@ -319,14 +322,7 @@ impl Sieve {
 
 impl Case {
     /// Shows as little as the judge is content with: verdict, and how much it has seen for that.
-    fn show(
-        &self,
-        from: Side,
-        raw: &[u8],
-        is_end: bool,
-        scratch: &mut Vec<u8>,
-        judge: &mut impl Judge,
-    ) -> (Verdict, u64) {
+    fn show(&self, from: Side, raw: &[u8], is_end: bool, scratch: &mut Vec<u8>, judge: &mut impl Judge) -> (Verdict, u64) {
         // An app's bytes are shown as they stand: nothing is saved by showing fewer.
         let mut reach = if from == Side::App { self.here } else { self.reach.min(self.here) };
         loop {

@@ -43,6 +43,7 @@ fn session() -> Arc<Session> {
             origin: None,
             abandoned_after: Duration::from_secs(60),
             held: Held { lease, permits: Vec::new() },
+            judged: None,
         },
         Instant::now(),
     ))

@@ -12,4 +12,5 @@ mod polling;
 mod seal;
 mod sealer;
 mod session;
+mod sieve;
 mod websocket;

@@ -42,6 +42,7 @@ pub fn session(pool: &Pool, key: u128, transport: Transport, permits: Vec<Permit
         origin: None,
         abandoned_after: ABANDONED,
         held: Held { lease, permits },
+        judged: None,
     };
     Session::new(opened, now)
 }

@@ -7,3 +7,4 @@ pub mod frame;
 pub mod json;
 pub mod payload;
 pub mod socket;
+pub mod msgpack;

@@ -1,21 +1,37 @@
-//! `[auth]`: who is asking. Where the token is looked for, which keys and claims make it good, and how the app is told.
+//! `[auth]`: who is asking. When and where the token is looked for, which keys and claims make it good, how the app is told,
+//! and how a session ends whose identity is no longer good.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Secret, units::Period};
+use super::{Secret, authorizer::Authorizer, units::Period};
 
 /// Who is asking.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
-    /// `handshake`: a valid token is required before anything is forwarded. `none`: everybody may pass, said loudly at start.
+    /// `handshake`: a valid token is required before anything is forwarded. `connect`: the gate answers the Engine.IO
+    /// handshake itself and opens the app's session only after a CONNECT packet brought a good token (`auth: { token }` of the
+    /// client libraries); who is refused gets `connect_error`. Routes of other kinds have no such packet and take it as
+    /// `handshake`. `none`: everybody may pass, said loudly at start.
     pub when: When,
-    /// Where the token is looked for, in this order; the first place that has one decides: `header` (`Authorization:
-    /// Bearer`), `cookie:NAME`, `query:NAME`, `subprotocol` (`Sec-WebSocket-Protocol: bearer, TOKEN`).
+    /// Where the token is looked for, in this order; the first place that has one decides: `connect:NAME` (a path into the
+    /// payload of the CONNECT packet, such as `connect:token` or `connect:user.token`; only with `when = "connect"`, elsewhere
+    /// not looked at), `header` (`Authorization: Bearer`), `cookie:NAME`, `query:NAME`, `subprotocol`
+    /// (`Sec-WebSocket-Protocol: bearer, TOKEN`). Where `connect:NAME` is not the first, a token that the handshake showed
+    /// counts before the packet's.
     pub from: Vec<String>,
+    /// With `when = "connect"`: how long a session may take to bring a CONNECT with a good token.
+    pub connect_deadline: Period,
+    /// With `when = "connect"`: sessions that wait for such a CONNECT at the same time.
+    pub waiting: usize,
+    /// The same for one address (IPv6: /64).
+    pub waiting_per_address: usize,
+    /// With `when = "connect"`: namespaces whose CONNECT the app judges itself (an admin UI with user and password, say), once
+    /// the session has an accepted identity: `["/admin"]`. Their CONNECT payload is passed on as it is.
+    pub connect_by_app: Vec<String>,
     /// The HMAC secret, at least 32 bytes. Legacy name: `JWT_SECRET`.
     pub secret: Option<Secret>,
     /// A file that holds the secret (Docker and Kubernetes secrets). A newline at the end is ignored.
@@ -56,10 +72,31 @@ pub struct Auth {
     pub required: BTreeMap<String, serde_json::Value>,
     /// Leave the token in the URL toward the app. Off: a token in the query is cut out.
     pub token_in_url: bool,
-    /// Leave the token where the client put it, in the `Authorization` header or the cookie, for apps that check it
-    /// themselves. Off: it is removed, and the identity headers alone tell the app who it is.
+    /// Leave the token where the client put it, in the `Authorization` header, the cookie or the CONNECT packet, for apps that
+    /// check it themselves. Off: it is removed, and the identity headers alone tell the app who it is.
     pub pass_token: bool,
+    /// Event by which a client brings a new token of the same person before the old one expires:
+    /// `socket.emit("sockgate:refresh", token, answer => …)`. The gate answers it, the app does not see it. Only in judged
+    /// sessions (`socketio.judge`). Empty: off.
+    pub refresh_event: String,
+    /// How long before the expiry of its token a session is warned with `expiry_event`. `"0s"`: not at all.
+    pub expiry_warning: Period,
+    /// The event that warns.
+    pub expiry_event: String,
+    /// Event sent to a judged session before it is ended for one of the reasons below. Empty: none.
+    pub end_event: String,
+    /// How a session ends when its token has expired. `reconnect`: its transport is closed, so that client libraries connect
+    /// anew, with a fresh token. `stay_closed`: judged Socket.IO sessions are told a DISCONNECT (`41`), after which client
+    /// libraries do not come back by themselves; others get a closed transport.
+    pub on_expiry: OnEnd,
+    /// How a session ends when its identity is revoked.
+    pub on_revocation: OnEnd,
+    /// How a session ends that the operator kills.
+    pub on_kill: OnEnd,
+    /// How a session ends that was refused something too often.
+    pub on_abuse: OnEnd,
     pub identity: IdentityHeaders,
+    pub authorizer: Authorizer,
 }
 
 /// When identity is asked for.
@@ -68,7 +105,16 @@ pub struct Auth {
 pub enum When {
     #[default]
     Handshake,
+    Connect,
     None,
+}
+
+/// What a client library does after its session was ended.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnEnd {
+    Reconnect,
+    StayClosed,
 }
 
 /// One key that may have signed a token.
@@ -131,6 +177,10 @@ pub struct IdentityHeaders {
     pub token_secret: Option<Secret>,
     /// A file that holds it.
     pub token_secret_file: Option<PathBuf>,
+    /// Field of the CONNECT packet's payload (`socket.handshake.auth` in Node, `auth` in Python) that tells the app
+    /// `{"subject", "roles", "tenant", "claims"}`, the claims by the paths named above. What a client put there is removed.
+    /// Needs a judged session (`socketio.judge`). Empty: not told there.
+    pub connect_field: String,
     /// More header names that are removed from every client request, because the app believes them.
     pub remove: Vec<String>,
 }
@@ -139,7 +189,11 @@ impl Default for Auth {
     fn default() -> Self {
         Self {
             when: When::Handshake,
-            from: vec!["header".into(), "cookie:token".into(), "query:token".into(), "subprotocol".into()],
+            from: ["connect:token", "header", "cookie:token", "query:token", "subprotocol"].map(Into::into).to_vec(),
+            connect_deadline: Period::seconds(10),
+            waiting: 10_000,
+            waiting_per_address: 64,
+            connect_by_app: Vec::new(),
             secret: None,
             secret_file: None,
             keys: Vec::new(),
@@ -160,7 +214,16 @@ impl Default for Auth {
             required: BTreeMap::new(),
             token_in_url: false,
             pass_token: true,
+            refresh_event: "sockgate:refresh".into(),
+            expiry_warning: Period::seconds(0),
+            expiry_event: "sockgate:expiring".into(),
+            end_event: String::new(),
+            on_expiry: OnEnd::Reconnect,
+            on_revocation: OnEnd::StayClosed,
+            on_kill: OnEnd::StayClosed,
+            on_abuse: OnEnd::StayClosed,
             identity: IdentityHeaders::default(),
+            authorizer: Authorizer::default(),
         }
     }
 }
@@ -175,6 +238,7 @@ impl Default for IdentityHeaders {
             token: String::new(),
             token_secret: None,
             token_secret_file: None,
+            connect_field: String::new(),
             remove: vec!["X-User-Id".into(), "X-User".into(), "X-Remote-User".into(), "Remote-User".into()],
         }
     }

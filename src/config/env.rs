@@ -97,6 +97,7 @@ const GUARDED: &[&str] = &[
     "environment",
     "tls",
     "auth",
+    "access",
     "seal",
     "admin",
     "upstream",

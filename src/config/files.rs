@@ -44,7 +44,10 @@ fn auth(table: &str, auth: &mut Auth, shelf: &mut Shelf<'_>) {
     if let Some(path) = &auth.identity.token_secret_file {
         auth.identity.token_secret = shelf.secret(&format!("{table}.identity.token_secret_file"), path);
     }
-    if let Some(path) = &auth.jwks_ca {
+    if let Some(path) = &auth.authorizer.client_secret_file {
+        auth.authorizer.client_secret = shelf.secret(&format!("{table}.authorizer.client_secret_file"), path);
+    }
+    for path in auth.jwks_ca.iter().chain(&auth.authorizer.ca) {
         shelf.name(path);
     }
     for (index, key) in auth.keys.iter_mut().enumerate() {

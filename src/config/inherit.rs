@@ -1,5 +1,5 @@
 //! What follows from a configuration without being written: a route takes what it does not say itself from the top tables
-//! `[origin]`, `[auth]`, `[limit]` and `[socketio]`; where there is exactly one upstream, a route without one uses it, and
+//! `[origin]`, `[auth]`, `[access]`, `[limit]` and `[socketio]`; where there is exactly one upstream, a route without one uses it, and
 //! when there is no route at all, one on `/socket.io/` does. This happens on the merged dictionaries, before types fill in
 //! defaults, so that "not written" is still known.
 
@@ -8,7 +8,7 @@ use figment::value::{Dict, Tag, Value};
 use super::stack::{Places, overlay, settle_alternatives};
 
 /// The tables a route inherits.
-pub const TABLES: [&str; 4] = ["origin", "auth", "limit", "socketio"];
+pub const TABLES: [&str; 5] = ["origin", "auth", "access", "limit", "socketio"];
 
 /// The path of the route that an only upstream gets when no route is written.
 pub const PATH: &str = "/socket.io/";

@@ -1,8 +1,10 @@
 //! What an operator may write, and nothing else: one file per TOML table, the units their values come in, the layers
 //! they are read from, and every problem they can have. This room is a leaf: it imports nothing of the house.
 
+pub mod access;
 pub mod admin;
 pub mod auth;
+pub mod authorizer;
 pub mod check;
 pub mod env;
 pub mod file;
@@ -14,6 +16,7 @@ pub mod listen;
 pub mod load;
 pub mod log;
 pub mod misfit;
+pub mod names;
 pub mod origin;
 pub mod pattern;
 pub mod problem;
@@ -33,4 +36,4 @@ pub use problem::{Problem, Severity, Source};
 pub use provenance::Provenance;
 pub use schema::{Config, Environment};
 pub use secret::Secret;
-pub use units::{Period, Rate, Size};
+pub use units::{Flow, Period, Rate, Size};

@@ -1,10 +1,16 @@
-//! `[[route]]`: what is carried where, and under which rules. A route inherits the top tables `[origin]`, `[auth]`, `[limit]`
-//! and `[socketio]` and overrides only what differs; `load` has merged them before a `Route` is made.
+//! `[[route]]`: what is carried where, and under which rules. A route inherits the top tables `[origin]`, `[auth]`,
+//! `[access]`, `[limit]` and `[socketio]` and overrides only what differs; `load` has merged them before a `Route` is made.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{auth::Auth, limit::Limit, origin::Origin, socketio::SocketIo};
+use super::{
+    access::{Access, Subject},
+    auth::Auth,
+    limit::Limit,
+    origin::Origin,
+    socketio::SocketIo,
+};
 
 /// What is carried where.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
@@ -24,6 +30,8 @@ pub struct Route {
     pub origin: Origin,
     /// What differs from `[auth]` here.
     pub auth: Auth,
+    /// What differs from `[access]` here. Rules of its own replace those of the table.
+    pub access: Access,
     /// What differs from `[limit]` here.
     pub limit: Limit,
     /// What differs from `[socketio]` here.
@@ -38,4 +46,14 @@ pub enum Kind {
     Socketio,
     Websocket,
     Http,
+}
+
+impl Kind {
+    /// Whether a rule about this has anything to say here.
+    pub fn has(self, subject: Subject) -> bool {
+        match subject {
+            Subject::Join | Subject::Send | Subject::Receive => self == Self::Socketio,
+            Subject::Request => self != Self::Socketio,
+        }
+    }
 }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    access::Access,
     admin::Admin,
     auth::Auth,
     limit::Limit,
@@ -28,6 +29,7 @@ pub struct Config {
     pub tls: Tls,
     pub origin: Origin,
     pub auth: Auth,
+    pub access: Access,
     pub limit: Limit,
     pub socketio: SocketIo,
     pub seal: Seal,

@@ -30,8 +30,38 @@ pub struct SocketIo {
     pub fragments: usize,
     /// Sessions whose client has gone without a word are forgotten after this long without a poll.
     pub abandoned_after: Period,
+    /// Whether the gate looks into the packets of sessions. `auto`: where some rule needs it (`auth.when = "connect"`, rules of
+    /// `[access]` about packets, limits of messages and events, `auth.expiry_warning`, `auth.identity.connect_field`, the
+    /// msgpack parser). `always`: also without any rule, as a shield: only well-formed packets reach the app, and clients can
+    /// refresh their tokens. A judged session lives on one gate.
+    pub judge: Judge,
+    /// How the app and its clients write packets. `default`: Socket.IO's own parser. `msgpack`: socket.io-msgpack-parser,
+    /// judged in the same way. `custom`: a parser that the gate cannot read; its messages pass unread, by your choice, and no
+    /// rule about namespaces or events can hold.
+    pub parser: Parser,
+    /// How deep the JSON of a packet may be nested, at most 128, in judged sessions.
+    pub json_depth: u8,
     /// On plain WebSocket routes the gate pings an idle client this often, and closes it when nothing comes back.
     pub websocket_ping: Period,
+}
+
+/// Whether packets are looked into.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Judge {
+    #[default]
+    Auto,
+    Always,
+}
+
+/// How packets are written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Parser {
+    #[default]
+    Default,
+    Msgpack,
+    Custom,
 }
 
 /// A way Engine.IO travels.
@@ -52,6 +82,9 @@ impl Default for SocketIo {
             max_payload: Size::bytes(1_000_000),
             fragments: 128,
             abandoned_after: Period::seconds(65),
+            judge: Judge::Auto,
+            parser: Parser::Default,
+            json_depth: 32,
             websocket_ping: Period::seconds(30),
         }
     }

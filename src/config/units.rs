@@ -1,5 +1,5 @@
-//! Values that carry their unit: `"25s"`, `"1 MiB"`, `"100/1m"`. Parsed once, here; printed back in the form an operator
-//! would write.
+//! Values that carry their unit: `"25s"`, `"1 MiB"`, `"100/1m"`, `"1 MiB/1s"`. Parsed once, here; printed back in the form an
+//! operator would write.
 
 use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr, time::Duration};
 
@@ -20,6 +20,13 @@ pub struct Size(pub u64);
 pub enum Rate {
     Off,
     Limited { count: u32, per: Duration, burst: u32 },
+}
+
+/// So much per time, with a burst: `"1 MiB/1s"`, `"64 KiB/1s burst 1 MiB"`, `"off"`. Without a burst as much as the size at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Flow {
+    Off,
+    Limited { size: Size, per: Duration, burst: Size },
 }
 
 /// Networks of a list whose entries are written as CIDR (`10.0.0.0/8`) or as one address (`10.0.0.7`).
@@ -122,27 +129,35 @@ impl FromStr for Rate {
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let wrong = || UnitError(format!("{text:?} is not a rate; write for example \"100/1m\", \"20/1s burst 60\" or \"off\""));
-        let trimmed = text.trim();
-        if trimmed == "off" {
+        if text.trim() == "off" {
             return Ok(Self::Off);
         }
-        let (rate, burst) = match trimmed.split_once("burst") {
-            Some((rate, burst)) => (rate.trim(), Some(burst.trim())),
-            None => (trimmed, None),
-        };
-        let (count, per) = rate.split_once('/').ok_or_else(wrong)?;
-        let count: u32 = count.trim().parse().map_err(|_| wrong())?;
-        let per = per.trim();
-        if per.is_empty() {
-            return Err(wrong());
-        }
-        let per = if per.starts_with(|letter: char| letter.is_ascii_digit()) { per.to_string() } else { format!("1{per}") };
-        let per = per.parse::<Period>().map_err(|_| wrong())?.0;
+        let (count, per, burst) = split_rate(text).ok_or_else(wrong)?;
+        let count: u32 = count.parse().map_err(|_| wrong())?;
         let burst = burst.map_or(Ok(count), str::parse).map_err(|_| wrong())?;
         if count == 0 || burst == 0 || per.is_zero() {
             return Err(UnitError(format!("{text:?} lets nothing through; write \"off\" for no limit, or at least 1")));
         }
         Ok(Self::Limited { count, per, burst })
+    }
+}
+
+impl FromStr for Flow {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let example = "\"1 MiB/1s\", \"64 KiB/1s burst 1 MiB\" or \"off\"";
+        let wrong = || UnitError(format!("{text:?} is not a rate of sizes; write for example {example}"));
+        if text.trim() == "off" {
+            return Ok(Self::Off);
+        }
+        let (size, per, burst) = split_rate(text).ok_or_else(wrong)?;
+        let size: Size = size.parse().map_err(|_| wrong())?;
+        let burst = burst.map_or(Ok(size), str::parse).map_err(|_| wrong())?;
+        if size.0 == 0 || burst.0 == 0 || per.is_zero() {
+            return Err(UnitError(format!("{text:?} lets nothing through; write \"off\" for no limit, or at least 1 B")));
+        }
+        Ok(Self::Limited { size, per, burst })
     }
 }
 
@@ -186,6 +201,35 @@ impl fmt::Display for Rate {
             }
         }
     }
+}
+
+impl fmt::Display for Flow {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => out.write_str("off"),
+            Self::Limited { size, per, burst } => {
+                write!(out, "{size}/{}", Period(*per))?;
+                if burst != size { write!(out, " burst {burst}") } else { Ok(()) }
+            }
+        }
+    }
+}
+
+/// `"20/1s burst 60"` into `"20"`, one second and `"60"`; `"5/s"` is five per one second.
+fn split_rate(text: &str) -> Option<(&str, Duration, Option<&str>)> {
+    let (rate, burst) = match text.split_once("burst") {
+        Some((rate, burst)) => (rate, Some(burst.trim())),
+        None => (text, None),
+    };
+    let (amount, per) = rate.split_once('/')?;
+    let per = per.trim();
+    let is_whole = per.starts_with(|letter: char| letter.is_ascii_digit());
+    let per = match (per.is_empty(), is_whole) {
+        (true, _) => return None,
+        (false, true) => per.parse::<Period>(),
+        (false, false) => format!("1{per}").parse::<Period>(),
+    };
+    Some((amount.trim(), per.ok()?.0, burst))
 }
 
 /// `"12.5 MiB"` into 12.5 and `"MiB"`.
@@ -254,3 +298,4 @@ as_text!(Period, "a length of time such as \"25s\", \"250ms\" or \"10m\"", |numb
 as_text!(Size, "a size such as \"500 B\", \"16 KiB\" or \"100 MB\"", |number| Some(Size(number))
     .filter(|_| number < 1_000_000_000_000_000));
 as_text!(Rate, "a rate such as \"100/1m\", \"20/1s burst 60\" or \"off\"", |_| None::<Rate>);
+as_text!(Flow, "a rate of sizes such as \"1 MiB/1s\", \"64 KiB/1s burst 1 MiB\" or \"off\"", |_| None::<Flow>);

@@ -18,11 +18,12 @@ use crate::{
     },
     net::tls::trust,
     policy::{
+        access::Book,
         auth::{AuthProblem, IdentityHeaders, Verifier},
         limit::Limiter,
         origin::{self, Surroundings},
     },
-    relay::{Ledger, Sealer, Venue, admission::Patience, outgoing::Manners, seal},
+    relay::{Ledger, Sealer, Venue, admission::Patience, guard::Rules, outgoing::Manners, seal},
     telemetry::Metrics,
     upstream::Pool,
 };
@@ -58,6 +59,14 @@ pub(super) struct Builder<'a> {
     pub now: Instant,
 }
 
+/// Who decides on one route.
+struct Judges {
+    origin: origin::Judge,
+    verifier: Arc<Verifier>,
+    identity: IdentityHeaders,
+    access: Book,
+}
+
 /// A judge of tokens, and the rules and further claims it was made for.
 pub(super) struct Made {
     auth: Auth,
@@ -66,13 +75,7 @@ pub(super) struct Made {
 }
 
 impl Builder<'_> {
-    fn judges(
-        &self,
-        index: usize,
-        route: &Route,
-        upstream: Option<&Upstream>,
-        obstacles: &mut Vec<Obstacle>,
-    ) -> Option<(origin::Judge, Arc<Verifier>, IdentityHeaders)> {
+    fn judges(&self, index: usize, route: &Route, upstream: Option<&Upstream>, obstacles: &mut Vec<Obstacle>) -> Option<Judges> {
         let mut note = |under: &str, what: &dyn Display, instead: &str| {
             // The listener's own options are no route's.
             let key = match index == LOBBY || under.starts_with("listen.") {
@@ -90,21 +93,26 @@ impl Builder<'_> {
                     .for_each(|problem| note(&problem.key, &format!("{:?}", problem.written), &problem.cause.to_string()))
             })
             .ok();
+        let access = Book::new(&route.access, route.kind)
+            .map_err(|problems| problems.iter().for_each(|problem| note(&problem.key, &problem.what, &problem.instead)))
+            .ok();
         let verifier = self
-            .verifier(route, upstream)
+            .verifier(route, upstream, access.as_ref())
             .map_err(|problems| problems.iter().for_each(|problem| note(&problem.key, &problem.what, &problem.instead)))
             .ok();
         let identity = IdentityHeaders::new(&route.auth)
             .map_err(|problems| problems.iter().for_each(|problem| note(&problem.key, &problem.what, &problem.instead)))
             .ok();
-        Some((origin?, verifier?, identity?))
+        Some(Judges { origin: origin?, verifier: verifier?, identity: identity?, access: access? })
     }
 
     /// Without an app server there is no room, but what is wrong with its rules is told all the same.
     pub fn room(&self, index: usize, route: &Route, pool: Option<&Arc<Pool>>, obstacles: &mut Vec<Obstacle>) -> Option<Room> {
         let upstream = self.config.upstream.iter().find(|upstream| pool.is_some_and(|pool| pool.name() == upstream.name));
         let judges = self.judges(index, route, upstream, obstacles);
-        let (pool, upstream, (origin, verifier, identity)) = (pool?, upstream?, judges?);
+        let (pool, upstream, Judges { origin, verifier, identity, access }) = (pool?, upstream?, judges?);
+        let access = Arc::new(access);
+        let limiter = self.limiter(index, route);
         let venue = Venue {
             index,
             tag: tag(route),
@@ -131,19 +139,32 @@ impl Builder<'_> {
                 abandoned: route.socketio.abandoned_after.0,
             },
             leeway: route.auth.leeway.0,
+            rules: self.rules(route, &access, &limiter, &verifier),
+            verifier: verifier.clone(),
         };
         Some(Room {
             venue: Arc::new(venue),
             origin,
             verifier,
+            access,
             has_own_limiter: index != LOBBY && !same(&route.limit, &self.config.limit),
-            limiter: self.limiter(index, route),
+            limiter,
             hash: Hash::of(upstream),
             affinity_cookie: upstream.affinity_cookie.clone(),
             most_sessions: route.limit.sessions,
             endpoints: self.endpoints(route),
             path: route.path.clone(),
         })
+    }
+
+    /// What packets are judged by, where any rule needs to see them.
+    fn rules(&self, route: &Route, access: &Arc<Book>, limiter: &Limiter, verifier: &Verifier) -> Option<Arc<Rules>> {
+        let limits = limiter.packets();
+        if route.kind != Kind::Socketio || !Rules::are_needed(route, access, limits) {
+            return None;
+        }
+        let rules = Rules::new(route, access.clone(), limits.clone(), verifier.places(), &self.lasting.metrics);
+        Some(Arc::new(rules))
     }
 
     /// Engine.IO's paths at the app of a plain route, as that app sees them.
@@ -156,17 +177,23 @@ impl Builder<'_> {
     }
 
     /// The judge of the route's tokens: one for all routes that say the same, so that an issuer is asked once.
-    fn verifier(&self, route: &Route, upstream: Option<&Upstream>) -> Result<Arc<Verifier>, Vec<AuthProblem>> {
-        let kept: Vec<String> = match upstream.map(Hash::of) {
-            Some(Hash::Claim(path)) => vec![path],
-            Some(Hash::Nothing | Hash::Subject | Hash::Address | Hash::Header(_)) | None => Vec::new(),
+    fn verifier(
+        &self,
+        route: &Route,
+        upstream: Option<&Upstream>,
+        access: Option<&Book>,
+    ) -> Result<Arc<Verifier>, Vec<AuthProblem>> {
+        let hashed = match upstream.map(Hash::of) {
+            Some(Hash::Claim(path)) => Some(path),
+            Some(Hash::Nothing | Hash::Subject | Hash::Address | Hash::Header(_)) | None => None,
         };
+        let kept: Vec<String> = hashed.into_iter().chain(access.map(Book::claims).unwrap_or_default()).collect();
         let mut made = self.verifiers.borrow_mut();
         if let Some(same) = made.iter().find(|made| made.auth == route.auth && made.kept == kept) {
             return Ok(same.verifier.clone());
         }
         let trust = trust_of(&route.auth)?;
-        let verifier = Arc::new(Verifier::new(&route.auth, &kept, trust)?);
+        let verifier = Arc::new(Verifier::new(&route.auth, &kept, trust)?.counted(&self.lasting.metrics));
         // An issuer's keys are its keys wherever they were used before.
         for before in self.before.iter().flat_map(|before| before.rooms) {
             verifier.inherit(&before.verifier);

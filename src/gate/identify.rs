@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::Room;
 use crate::{
+    config::{auth::When, route::Kind},
     http::{forwarded::Client, head::Head, headers},
     policy::{
         Refusal, Refused,
@@ -75,12 +76,18 @@ impl Shown {
         }
     }
 
+    /// The token itself, for who judges it later: with the CONNECT packet of the session that the request opens. A copy, for what
+    /// is withheld from the app stays withheld.
+    pub fn take_token(&self) -> Option<Zeroizing<String>> {
+        self.found.as_ref().ok()?.as_ref().map(|token| token.text.clone())
+    }
+
     fn token(&self) -> Result<Option<&Token>, Refused> {
         self.found.as_ref().map(Option::as_ref).map_err(|refusal| Refused::from(refusal.clone()))
     }
 }
 
-/// Somebody new: a good token, or nobody where nobody needs to be known.
+/// Somebody new: a good token, or nobody where nobody needs to be known, or not yet.
 pub async fn newcomer(
     room: &Room,
     shown: &Shown,
@@ -90,8 +97,13 @@ pub async fn newcomer(
     if !room.asks_who() {
         return Ok((None, None, asked));
     }
-    let found = shown.token()?.ok_or(Refusal::TokenAbsent)?;
-    let identity = room.verifier.verify_or_refetch(&found.text, now).await?;
+    // Tokens that contradict each other are refused at once, also where the packet may bring another.
+    let found = shown.token()?;
+    if room.verifier.when() == When::Connect && room.venue.kind == Kind::Socketio {
+        return Ok((None, None, asked));
+    }
+    let found = found.ok_or(Refusal::TokenAbsent)?;
+    let identity = room.verifier.who(&found.text, now).await?;
     let mark = TokenMark { tag: token_tag(&found.text), by_header: found.place == Place::Header };
     Ok((Some(identity), Some(mark), asked))
 }
@@ -146,7 +158,7 @@ async fn agree(room: &Room, note: &Note, found: &Token, now: SystemTime) -> Resu
     if is_same {
         return Ok(opened_by.clone());
     }
-    let identity = room.verifier.verify_or_refetch(&found.text, now).await?;
+    let identity = room.verifier.who(&found.text, now).await?;
     if identity.person().is_some() && identity.person() == opened_by.person() {
         Ok(opened_by.clone())
     } else {

@@ -1,5 +1,5 @@
-//! One request from its head to its answer, in order: what is asked, which page, which session, how often, who, where to,
-//! carry. The order is meaning: a page is judged before tokens are looked at, so that every refusal can be read by an allowed
+//! One request from its head to its answer, in order: what is asked, which page, which session, how often, who, whether they
+//! may, where to, carry. The order is meaning: a page is judged before tokens are looked at, so that every refusal can be read by an allowed
 //! page; an address is counted before signatures are checked, so that checking cannot be made to cost; nothing is leased
 //! for somebody who may not pass.
 
@@ -30,6 +30,7 @@ use crate::{
     net::Peer,
     policy::{
         Refusal, Refused,
+        access::Decision,
         auth::Identity,
         limit::Permit,
         origin::{Ask, FetchSite, Grant, OriginRefusal, Page, Shown as ShownOrigin, Wish},
@@ -155,6 +156,7 @@ async fn tell(
         Wanted::Http => identify::newcomer(room, &shown, clock, Asked::Http).await?,
     };
     story.knows(identity.as_ref());
+    may_ask(room, &asked, identity.as_ref(), &head, story)?;
     let permits = match &asked {
         Asked::Poll(note) | Asked::Post(note) | Asked::Upgrade { note, .. } => admit_return(room, note, &client)?,
         _ => admit_user(room, &asked, identity.as_ref(), &client, now)?,
@@ -230,6 +232,19 @@ fn admit_address(room: &Room, asked: &Wanted, client: &Client, now: Instant) -> 
         Wanted::Http => Ok(None),
         _ if room.is_full() => Err(Refused::because(Refusal::Overloaded, "limit.sessions")),
         _ => Ok(Some(room.limiter.hold_handshake()?)),
+    }
+}
+
+/// Whether this account may ask for this path. What happens inside sessions is judged there.
+fn may_ask(room: &Room, asked: &Asked, identity: Option<&Identity>, head: &Head, story: &Story) -> Result<(), Refused> {
+    let (Asked::WebSocket | Asked::Http) = asked else { return Ok(()) };
+    match room.access.may_request(identity, &head.path) {
+        Decision::Allow => Ok(()),
+        Decision::Deny(rule) => Err(Refused::because(Refusal::AccessRefused, rule.to_string())),
+        Decision::Shadow(rule) => {
+            story.would_refuse(Refusal::AccessRefused, &rule);
+            Ok(())
+        }
     }
 }
 

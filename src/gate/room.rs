@@ -12,6 +12,7 @@ use crate::{
     },
     http::{forwarded::Client, head::Head, headers},
     policy::{
+        access::Book,
         auth::{Identity, Verifier},
         limit::Limiter,
         origin,
@@ -25,6 +26,7 @@ pub struct Room {
     pub venue: Arc<Venue>,
     pub origin: origin::Judge,
     pub verifier: Arc<Verifier>,
+    pub access: Arc<Book>,
     pub limiter: Arc<Limiter>,
     pub(super) has_own_limiter: bool,
     pub(super) hash: Hash,

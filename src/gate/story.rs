@@ -21,11 +21,15 @@ use crate::{
     net::Peer,
     policy::{
         Refusal, Refused,
+        access::RuleId,
         auth::Identity,
         origin::{self, Cors, Grant, OriginRefusal},
     },
     relay::{admission::Bench, session::Key},
-    telemetry::{Metrics, log, record},
+    telemetry::{
+        Metrics, log,
+        record::{self, Shadow},
+    },
     upstream::Member,
 };
 
@@ -156,6 +160,19 @@ impl Story {
         self.record.refusal = Some(refused.refusal.name());
         self.record.detail = refused.detail.clone();
         self.record.suspicious = refused.refusal.is_suspicious();
+    }
+
+    /// A rule that is only tried says no.
+    pub fn would_refuse(&self, refusal: Refusal, rule: &RuleId) {
+        record::shadow(&Shadow {
+            id: &self.record.id,
+            session: &self.record.session,
+            address: client_of(&self.record),
+            subject: &self.record.subject,
+            path: &self.record.path,
+            refusal: refusal.name(),
+            detail: rule,
+        });
     }
 
     /// The answer is the last one on its connection.

@@ -1,12 +1,13 @@
-//! A small client for documents the gate itself needs: an issuer's keys and its discovery page. One GET, one connection,
-//! one deadline over all of it, one cap on the size. Redirects are followed only where they stay at the same scheme, host and
-//! port: the operator named that server, nobody else.
+//! A small client for what the gate itself needs to know: documents (an issuer's keys and its discovery page) and answers to a
+//! question (whether a token is good). One connection, one deadline over all of it, one cap on the size. Redirects of documents
+//! are followed only where they stay at the same scheme, host and port: the operator named that server, nobody else. Those of
+//! questions are not followed at all, for a question holds something secret.
 
 use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri, header, uri::Scheme};
-use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri::Scheme};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -26,6 +27,23 @@ pub struct Fetcher {
     pub size: usize,
     /// For everything together: name, connection, TLS, redirects, the last byte.
     pub deadline: Duration,
+}
+
+/// What is asked beside the address.
+#[derive(Clone, Default)]
+pub struct Question {
+    /// The `Authorization` header.
+    pub authorization: Option<HeaderValue>,
+    /// A form to POST. None: it is a GET.
+    pub form: Option<Bytes>,
+}
+
+/// What was answered to a question.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Reply {
+    pub status: StatusCode,
+    /// Empty, and not read, where the status is not 200.
+    pub body: Bytes,
 }
 
 /// Why there is no document.
@@ -57,37 +75,48 @@ impl Fetcher {
         timeout(self.deadline, self.follow(address.clone())).await.unwrap_or(Err(FetchError::TooSlow))
     }
 
+    /// The answer to a question, whatever its status. Dropping the future closes the connection.
+    pub async fn ask(&self, address: &Uri, question: &Question) -> Result<Reply, FetchError> {
+        let answer = timeout(self.deadline, self.send(address, question)).await.unwrap_or(Err(FetchError::TooSlow))?;
+        Ok(Reply { status: answer.status, body: answer.body })
+    }
+
     async fn follow(&self, mut address: Uri) -> Result<Bytes, FetchError> {
         for _ in 0..=REDIRECTS {
-            match self.ask(&address).await? {
-                Answer::Document(document) => return Ok(document),
-                Answer::Elsewhere(target) => address = same_place(&address, &target)?,
+            let answer = self.send(&address, &Question::default()).await?;
+            if answer.status == StatusCode::OK {
+                return Ok(answer.body);
             }
+            let target = answer.location.ok_or(FetchError::Status(answer.status.as_u16()))?;
+            address = same_place(&address, &target)?;
         }
         Err(FetchError::Redirect)
     }
 
-    async fn ask(&self, address: &Uri) -> Result<Answer, FetchError> {
+    async fn send(&self, address: &Uri, question: &Question) -> Result<Answer, FetchError> {
         let place = Location::of(address)?;
         let stream = TcpStream::connect((place.host, place.port)).await.map_err(|error| FetchError::Connect(error.kind()))?;
         if !place.is_secure {
-            return self.exchange(stream, address).await;
+            return self.exchange(stream, request(address, question)?).await;
         }
         let trust = self.trust.clone().ok_or(FetchError::NoTrust)?;
         let name = ServerName::try_from(place.host.to_owned()).map_err(|_| FetchError::Url)?;
         let handshake = TlsConnector::from(trust).connect(name, stream);
         let stream = Box::pin(handshake).await.map_err(|error| FetchError::Tls(error.to_string()))?;
-        self.exchange(stream, address).await
+        self.exchange(stream, request(address, question)?).await
     }
 
-    async fn exchange(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin, address: &Uri) -> Result<Answer, FetchError> {
+    async fn exchange(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Answer, FetchError> {
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(HEAD_SIZE)
             .max_headers(HEADERS)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|_| FetchError::Protocol)?;
-        let request = request(address)?;
         let answer = async move {
             let response = sender.send_request(request).await.map_err(|_| FetchError::Protocol)?;
             self.read(response).await
@@ -104,17 +133,17 @@ impl Fetcher {
 
     async fn read(&self, response: Response<Incoming>) -> Result<Answer, FetchError> {
         let status = response.status();
-        if status.is_redirection() {
-            let target = response.headers().get(header::LOCATION).and_then(|target| target.to_str().ok());
-            return target.map(|target| Answer::Elsewhere(target.to_owned())).ok_or(FetchError::Status(status.as_u16()));
-        }
         if status != StatusCode::OK {
-            return Err(FetchError::Status(status.as_u16()));
+            let target = response.headers().get(header::LOCATION).filter(|_| status.is_redirection());
+            let location = target.and_then(|target| target.to_str().ok()).map(str::to_owned);
+            return Ok(Answer { status, location, body: Bytes::new() });
         }
         let body = Limited::new(response.into_body(), self.size).collect().await;
-        body.map(|body| Answer::Document(body.to_bytes())).map_err(|error| match error.is::<LengthLimitError>() {
-            true => FetchError::TooLarge,
-            false => FetchError::Protocol,
+        body.map(|body| Answer { status, location: None, body: body.to_bytes() }).map_err(|error| {
+            match error.is::<LengthLimitError>() {
+                true => FetchError::TooLarge,
+                false => FetchError::Protocol,
+            }
         })
     }
 }
@@ -124,9 +153,11 @@ pub fn is_address(address: &Uri) -> bool {
     Location::of(address).is_ok()
 }
 
-enum Answer {
-    Document(Bytes),
-    Elsewhere(String),
+struct Answer {
+    status: StatusCode,
+    /// Where a redirect points.
+    location: Option<String>,
+    body: Bytes,
 }
 
 /// Where an address points.
@@ -171,18 +202,27 @@ fn same_place(from: &Uri, target: &str) -> Result<Uri, FetchError> {
     }
 }
 
-fn request(address: &Uri) -> Result<Request<Empty<Bytes>>, FetchError> {
+fn request(address: &Uri, question: &Question) -> Result<Request<Full<Bytes>>, FetchError> {
     let authority = address.authority().ok_or(FetchError::Url)?;
     let path = address.path_and_query().map_or("/", |path| path.as_str());
-    Request::get(path)
+    let method = if question.form.is_some() { Method::POST } else { Method::GET };
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
         .header(header::HOST, authority.as_str())
         .header(header::ACCEPT, "application/json")
         // We do not decompress: a small body must not become a large one.
         .header(header::ACCEPT_ENCODING, "identity")
         .header(header::USER_AGENT, concat!("sockgate/", env!("CARGO_PKG_VERSION")))
-        .header(header::CONNECTION, "close")
-        .body(Empty::new())
-        .map_err(|_| FetchError::Url)
+        .header(header::CONNECTION, "close");
+    if let Some(authorization) = &question.authorization {
+        request = request.header(header::AUTHORIZATION, authorization);
+    }
+    if question.form.is_some() {
+        request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    }
+    // Of a GET the body is empty, and no length is sent.
+    request.body(Full::new(question.form.clone().unwrap_or_default())).map_err(|_| FetchError::Url)
 }
 
 /// Redirects followed, all at the same place.

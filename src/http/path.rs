@@ -2,6 +2,8 @@
 //! one reads as `/socket.io/` is another to the next, and a route's rules would be walked around. So there is one spelling:
 //! decoding happens here only to detect, nothing is repaired, and what was judged is what is forwarded.
 
+use crate::config::names;
+
 /// Judges a raw path, without its query.
 pub fn judge(path: &str) -> Result<(), PathError> {
     if !path.starts_with('/') {
@@ -15,6 +17,15 @@ pub fn judge(path: &str) -> Result<(), PathError> {
         return Err(PathError::EmptySegment);
     }
     judge_encoding_within(decoded)
+}
+
+/// A path that may pass, in the form that rules about paths compare: decoded as often as any app might.
+pub fn plain(path: &str) -> String {
+    let mut text = path.as_bytes().to_vec();
+    for _ in 0..DEPTH {
+        text = decode(&text);
+    }
+    names::plain(&String::from_utf8_lossy(&text))
 }
 
 /// Why a path may not pass. The client is to blame.

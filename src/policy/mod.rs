@@ -1,9 +1,11 @@
-//! May it pass: which page, whose token, how often. Each judge returns evidence or a reason; the reasons meet in
+//! May it pass: which page, whose token, who may do what, how often. Each judge returns evidence or a reason; the reasons meet in
 //! `refusal`, the one place that knows what a client is told.
 
+pub mod access;
 pub mod auth;
 pub mod limit;
 pub mod origin;
+pub mod pattern;
 pub mod refusal;
 
 pub use refusal::{Refusal, Refused};

@@ -108,6 +108,10 @@ refusals! {
     Csrf = 403, 4, "csrf_refused", Client, "The anti-forgery token is missing or wrong", "repeat the cookie's value in the header";
     /// The session belongs to a page of another origin.
     SessionOrigin = 403, 4, "session_origin", Client, "The session belongs to another page", "connect anew";
+    /// The rules of `[access]` for plain routes.
+    AccessRefused = 403, 4, "access_refused", Client, "You may not ask for this", "this account may not use this";
+    NamespaceRefused = 403, 4, "namespace_refused", Client, "You may not join this namespace", "this account may not use this";
+    EventRefused = 403, 4, "event_refused", Client, "You may not send this event", "this account may not use this";
     TokenAbsent = 401, 4, "token_absent", Client, "A token is required", "send the token in the place this gate reads";
     TokenInvalid = 401, 4, "token_invalid", Client, "The token is not valid", "get a new token";
     TokenExpired = 401, 4, "token_expired", Client, "The token has expired", "get a new token";
@@ -117,12 +121,25 @@ refusals! {
     /// A session id carries the identity, and URLs are only so long.
     IdentityTooLarge = 403, 4, "identity_too_large", Client, "The token says too much about you", "use a token with fewer or shorter roles and claims";
     KeysUnavailable = 503, 4, "keys_unavailable", Operator, "Tokens cannot be checked now", "try again shortly";
+    AuthorizerUnavailable = 503, 4, "authorizer_unavailable", Operator, "Tokens cannot be checked now", "try again shortly";
     /// The session belongs to somebody else.
     SessionSubject = 403, 4, "session_subject", Client, "The session belongs to another user", "connect anew with your own token";
     AddressRate = 429, 4, "address_rate", Client, "Too many connections from this address", "wait as Retry-After says";
     AddressSessions = 429, 4, "address_sessions", Client, "Too many sessions from this address", "close a session first";
     UserRate = 429, 4, "user_rate", Client, "Too many connections of this user", "wait as Retry-After says";
     UserSessions = 429, 4, "user_sessions", Client, "Too many sessions of this user", "close a session first";
+    EventRate = 429, 4, "event_rate", Client, "Too many events", "wait as retry_after_ms says";
+    EventTooLarge = 413, 4, "event_too_large", Client, "Event too large", "send smaller events";
+    TooManyNamespaces = 429, 4, "too_many_namespaces", Client, "Too many namespaces in one session", "leave a namespace first";
+    /// Wrongs added up until the session had to end.
+    Abuse = 429, 4, "abuse", Client, "Too many refused packets", "send what is allowed, no faster than that";
+    /// Not what Socket.IO allows, or not in the one form that everybody reads alike.
+    PacketMalformed = 400, 4, "packet_malformed", Client, "Malformed packet", "use a Socket.IO client";
+    NotConnected = 400, 4, "not_connected", Client, "Not connected to this namespace", "connect to the namespace first";
+    ConnectTimeout = 408, 4, "connect_timeout", Client, "No namespace was joined in time", "send CONNECT with its token at once";
+    /// The operator took back the token, the user or the session.
+    Revoked = 401, 4, "revoked", Client, "The token has been revoked", "get a new token";
+    Killed = 403, 4, "killed", Client, "The session was ended by the operator", "ask the operator";
     Overloaded = 503, 3, "overloaded", Us, "Too many handshakes at once", "wait as Retry-After says";
     Draining = 503, 3, "draining", Us, "The gate is leaving", "connect anew";
     PayloadTooLarge = 413, 3, "payload_too_large", Client, "Payload too large", "send smaller messages; the open packet's maxPayload says how large";
@@ -158,6 +175,8 @@ impl Refusal {
                 | Self::SessionSubject
                 | Self::TokenInvalid
                 | Self::TokenAmbiguous
+                | Self::PacketMalformed
+                | Self::Abuse
         )
     }
 }
@@ -280,6 +299,7 @@ impl From<TokenRefusal> for Refused {
             TokenRefusal::NotYetValid | TokenRefusal::IssuedInFuture => Refusal::TokenEarly,
             TokenRefusal::Claim(_) => Refusal::ClaimMissing,
             TokenRefusal::KeysUnavailable => Refusal::KeysUnavailable,
+            TokenRefusal::AuthorizerUnavailable => Refusal::AuthorizerUnavailable,
             TokenRefusal::Malformed
             | TokenRefusal::TooLarge
             | TokenRefusal::DuplicateKey
@@ -287,6 +307,7 @@ impl From<TokenRefusal> for Refused {
             | TokenRefusal::Kind
             | TokenRefusal::Algorithm
             | TokenRefusal::UnknownKey
+            | TokenRefusal::Denied
             | TokenRefusal::Signature
             | TokenRefusal::Timestamp
             | TokenRefusal::MissingExpiry

@@ -9,8 +9,11 @@ use std::{
 
 use http::Response;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use zeroize::Zeroizing;
 
 use super::{
+    guard::{Guard, Rules, Start},
+    judged::Judged,
     ledger::Ledger,
     outgoing::Manners,
     seal::{Note, Sealer, Stub, TokenMark},
@@ -23,7 +26,12 @@ use crate::{
         socketio::{SocketIo, Transport},
     },
     http::Body,
-    policy::{Refusal, Refused, auth::Identity, limit::Permit, origin::Grant},
+    policy::{
+        Refusal, Refused,
+        auth::{Identity, Verifier},
+        limit::Permit,
+        origin::Grant,
+    },
     telemetry::{Metrics, metrics::Carried},
     upstream::{Lease, Member, Pool, connect::Connections},
 };
@@ -120,6 +128,10 @@ pub struct Venue {
     pub patience: Patience,
     /// After `exp` a token is still good for this long; so is a session.
     pub leeway: Duration,
+    /// Whose tokens are good: for those that packets bring.
+    pub verifier: Arc<Verifier>,
+    /// What packets are judged by; `None`: the sessions of this route are plain.
+    pub rules: Option<Arc<Rules>>,
 }
 
 /// The deadlines of carrying.
@@ -145,6 +157,8 @@ pub struct Opener<'a> {
     pub identity: Option<&'a Identity>,
     pub address: IpAddr,
     pub origin: Option<u64>,
+    /// The token that the handshake showed, where it is judged later.
+    pub shown: Option<&'a Zeroizing<String>>,
 }
 
 /// What one worker lends to every request it serves.
@@ -171,9 +185,21 @@ impl Venue {
             origin: by.origin,
             abandoned_after: self.patience.abandoned,
             held,
-            judged: None,
+            judged: self.judge(key, &by),
         };
         Session::new(opened, Instant::now())
+    }
+
+    /// The judge of a session, where packets are judged.
+    fn judge(&self, key: Key, by: &Opener<'_>) -> Option<Arc<Judged>> {
+        let start = Start {
+            rules: self.rules.clone()?,
+            identity: by.identity.cloned(),
+            shown: by.shown.cloned(),
+            address: by.address,
+            name: key.to_string(),
+        };
+        Some(Arc::new(Judged::new(Guard::new(start, Instant::now()))))
     }
 
     /// When an identity's sessions end.

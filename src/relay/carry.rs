@@ -71,6 +71,7 @@ fn known(venue: &Venue, note: &Stub, admission: &mut Admission) -> Result<Arc<Se
             identity: note.identity.as_ref(),
             address: admission.address,
             origin: note.origin,
+            shown: None,
         };
         let permits = std::mem::take(&mut admission.permits);
         Ok::<_, Refused>(venue.session(note.key(), by, Held { lease, permits }))

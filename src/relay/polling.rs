@@ -128,6 +128,7 @@ fn enter(venue: &Venue, note: &Note, admission: Admission) -> Result<Arc<Session
         identity: note.identity.as_ref(),
         address: admission.address,
         origin: note.origin,
+        shown: None,
     };
     Ok(venue.ledger.enter(venue.session(note.key(), by, Held { lease, permits: admission.permits })))
 }

@@ -65,10 +65,16 @@ pub enum Reason {
     Flooded,
     Abandoned,
     MemberGone,
+    MalformedPacket,
+    Abuse,
+    Revoked,
+    Killed,
+    ConnectTimeout,
+    Idle,
 }
 
 impl Reason {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 21] = [
         Self::ClientClosed,
         Self::AppClosed,
         Self::ClientGone,
@@ -84,6 +90,12 @@ impl Reason {
         Self::Flooded,
         Self::Abandoned,
         Self::MemberGone,
+        Self::MalformedPacket,
+        Self::Abuse,
+        Self::Revoked,
+        Self::Killed,
+        Self::ConnectTimeout,
+        Self::Idle,
     ];
 
     /// The stable name, the same in log, metric and `/status`.
@@ -104,6 +116,12 @@ impl Reason {
             Self::Flooded => "control_flood",
             Self::Abandoned => "abandoned",
             Self::MemberGone => "member_gone",
+            Self::MalformedPacket => "packet_malformed",
+            Self::Abuse => "abuse",
+            Self::Revoked => "revoked",
+            Self::Killed => "killed",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Idle => "session_idle",
         }
     }
 
@@ -112,6 +130,10 @@ impl Reason {
     pub fn closing(self) -> (u16, &'static str) {
         let code = match self {
             Self::Expired => 4401,
+            Self::Revoked | Self::Killed => 4403,
+            Self::Abuse => 4429,
+            Self::ConnectTimeout | Self::Idle => 4408,
+            Self::MalformedPacket => 4400,
             Self::Draining => 1012,
             Self::Silent | Self::Abandoned => 4408,
             Self::TooLarge => 1009,

@@ -117,6 +117,7 @@ fn enter(venue: &Venue, admission: Admission, errand: &Errand) -> Result<Arc<Ses
         identity: admission.identity.as_ref(),
         address: admission.address,
         origin: admission.grant.tag(),
+        shown: None,
     };
     let held = Held { lease: admission.seat.into_lease(venue)?, permits: admission.permits };
     Ok(venue.ledger.enter(venue.session(Key(u128::from_be_bytes(key)), by, held)))

@@ -51,6 +51,20 @@ pub struct Metrics {
     pub messages: Family<Label, Counter>,
     /// Payload bytes carried, by transport and direction.
     pub bytes: Family<Labels, Counter>,
+    /// Messages of judged sessions, by namespace and direction. Namespaces that the configuration does not name are `other`.
+    pub packets: Family<Named, Counter>,
+    /// Their bytes, as far as they were looked at or announced.
+    pub packet_bytes: Family<Named, Counter>,
+    /// Events of judged sessions, by name and direction. Names that the configuration does not write are `other`.
+    pub events: Family<Named, Counter>,
+    /// Messages of apps that their client may not receive.
+    pub packets_filtered: Counter,
+    /// What would have been refused but for `shadow` or `warn`, by stable name.
+    pub shadowed: Family<Label, Counter>,
+    /// Tokens brought into open sessions, by outcome: `accepted`, `refused`.
+    pub refreshes: Family<Label, Counter>,
+    /// Time from an event that asks for an answer to the app's, in seconds.
+    pub ack_seconds: Histogram,
     /// Whether a member of an upstream takes new sessions (1) or not (0).
     pub member_up: Family<Named, Gauge>,
     /// Sessions a member has through this gate.
@@ -63,6 +77,10 @@ pub struct Metrics {
     pub jwks_age: Family<Named, Gauge>,
     /// Whether the last fetch of published keys failed (1) or not (0).
     pub jwks_failing: Family<Named, Gauge>,
+    /// Questions to authorizers, by outcome: `yes`, `no`, `failed`, `timeout`, `busy`.
+    pub authorizer_calls: Family<Label, Counter>,
+    /// Questions that needed no call, by where the answer was: `yes` and `no` remembered, `shared` with a call under way.
+    pub authorizer_saved: Family<Label, Counter>,
     /// Time from a request to the head of the app's answer, polls excluded, in seconds.
     pub answer_seconds: Histogram,
     /// Keys held by the limiters.
@@ -92,6 +110,19 @@ pub struct Carried {
     pub polling_out: Counter,
 }
 
+/// The counters of one authorizer. Those of `default` are counted for nobody.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    pub yes: Counter,
+    pub no: Counter,
+    pub failed: Counter,
+    pub timeout: Counter,
+    pub busy: Counter,
+    pub remembered_yes: Counter,
+    pub remembered_no: Counter,
+    pub shared: Counter,
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("sockgate");
@@ -105,6 +136,8 @@ impl Default for Metrics {
         let seconds = || Histogram::new(exponential_buckets(0.000_5, 2.0, 16));
         let answer_seconds = seconds();
         registry.register_with_unit("answer", "Time to the head of the app's answer", Unit::Seconds, answer_seconds.clone());
+        let ack_seconds = seconds();
+        registry.register_with_unit("ack", "Time from an event to the app's answer", Unit::Seconds, ack_seconds.clone());
         Self {
             connections: make!("connections", "Client connections open now", Gauge::default()),
             accepted: make!("connections_accepted", "Client connections accepted", Counter::default()),
@@ -119,12 +152,21 @@ impl Default for Metrics {
             upgrades: make!("upgrades", "Upgrades from polling to WebSocket by outcome", Family::default()),
             messages: make!("messages", "WebSocket messages carried by direction", Family::default()),
             bytes: make!("carried_bytes", "Payload bytes carried by transport and direction", Family::default()),
+            packets: make!("packets", "Messages of judged sessions by namespace and direction", Family::default()),
+            packet_bytes: make!("packet_bytes", "Bytes of judged messages by namespace and direction", Family::default()),
+            events: make!("events", "Events of judged sessions by name and direction", Family::default()),
+            packets_filtered: make!("packets_filtered", "Messages of apps kept from their client", Counter::default()),
+            shadowed: make!("shadowed", "What would have been refused, by stable name", Family::default()),
+            refreshes: make!("refreshes", "Tokens brought into open sessions by outcome", Family::default()),
+            ack_seconds,
             member_up: make!("member_up", "Whether a member takes new sessions", Family::default()),
             member_sessions: make!("member_sessions", "Sessions a member has through this gate", Family::default()),
             member_failures: make!("member_failures", "Failures toward members by cause", Family::default()),
             jwks_keys: make!("jwks_keys", "Published keys that can be used", Family::default()),
             jwks_age: make!("jwks_age_seconds", "Age of the last good fetch of published keys", Family::default()),
             jwks_failing: make!("jwks_failing", "Whether the last fetch of published keys failed", Family::default()),
+            authorizer_calls: make!("authorizer_calls", "Questions to authorizers by outcome", Family::default()),
+            authorizer_saved: make!("authorizer_saved", "Questions answered without a call by source", Family::default()),
             answer_seconds,
             limiter_keys: make!("limiter_keys", "Addresses and users the limiters remember", Gauge::default()),
             limiter_overflow: make!("limiter_overflow", "Judgements made by the shared overflow bucket", Counter::default()),
@@ -154,6 +196,22 @@ impl Metrics {
             websocket_out: bytes("websocket", "out"),
             polling_in: bytes("polling", "in"),
             polling_out: bytes("polling", "out"),
+        }
+    }
+
+    /// The counters of an authorizer.
+    pub fn asked(&self) -> Asked {
+        let call = |outcome| self.authorizer_calls.get_or_create_owned(&[("outcome", outcome)]);
+        let saved = |source| self.authorizer_saved.get_or_create_owned(&[("source", source)]);
+        Asked {
+            yes: call("yes"),
+            no: call("no"),
+            failed: call("failed"),
+            timeout: call("timeout"),
+            busy: call("busy"),
+            remembered_yes: saved("yes"),
+            remembered_no: saved("no"),
+            shared: saved("shared"),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The one record a request or a session leaves behind: who, where, what was decided and why. Never a token, a query, a
 //! session id or a payload.
 
-use std::{net::IpAddr, time::Duration};
+use std::{fmt, net::IpAddr, time::Duration};
 
 use tracing::{Level, event};
 
@@ -57,6 +57,22 @@ pub struct SessionEnd<'a> {
     pub bytes_out: u64,
 }
 
+/// What a rule that is only tried would have refused (`access.shadow`).
+pub struct Shadow<'a> {
+    /// The request's id; empty for what happens inside a session.
+    pub id: &'a str,
+    /// The session's name; empty outside of one.
+    pub session: &'a str,
+    pub address: IpAddr,
+    pub subject: &'a str,
+    /// The path of the request, or of the session's route.
+    pub path: &'a str,
+    /// The refusal's stable name.
+    pub refusal: &'static str,
+    /// The rule, and what it is about.
+    pub detail: &'a dyn fmt::Display,
+}
+
 /// Whether a request's record would be written: where it would not, it need not be put together.
 pub fn is_wanted() -> bool {
     tracing::enabled!(target: ACCESS, Level::INFO) || tracing::enabled!(target: SECURITY, Level::WARN)
@@ -101,6 +117,22 @@ pub fn request(record: &Request, is_followed: bool) {
     }
 }
 
+/// One line for something that passed and would not have.
+pub fn shadow(shadow: &Shadow<'_>) {
+    event!(
+        target: SECURITY,
+        Level::WARN,
+        id = shadow.id,
+        session = shadow.session,
+        address = %shadow.address,
+        subject = shadow.subject,
+        path = shadow.path,
+        refusal = shadow.refusal,
+        detail = %shadow.detail,
+        "would be refused"
+    );
+}
+
 /// One line for a session's whole life.
 pub fn session(end: &SessionEnd<'_>, is_followed: bool) {
     macro_rules! write_at {
@@ -129,5 +161,28 @@ pub fn session(end: &SessionEnd<'_>, is_followed: bool) {
         write_at!(FOLLOWED);
     } else {
         write_at!(ACCESS);
+    }
+}
+
+/// A packet that was refused in an open session, or would have been.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    pub session: &'a str,
+    pub subject: Option<&'a str>,
+    /// The refusal's stable name.
+    pub refusal: &'static str,
+    /// Which rule or what was wrong, for the operator.
+    pub detail: &'a str,
+    /// It was let through.
+    pub shadow: bool,
+}
+
+/// A line for a packet. Abuse is bounded by `limit.abuse`, and so are these.
+pub fn packet(packet: &Packet<'_>) {
+    let Packet { session, subject, refusal, detail, shadow } = *packet;
+    if shadow {
+        event!(target: SECURITY, Level::INFO, session, subject, refusal, detail, "packet would be refused");
+    } else {
+        event!(target: SECURITY, Level::INFO, session, subject, refusal, detail, "packet refused");
     }
 }

@@ -1,8 +1,8 @@
 //! Walks a configuration table by table and collects every problem. Pure: it reads no file and binds nothing.
 
-use crate::config::{Config, Environment, problem::Problem, provenance::Provenance};
+use crate::config::{Config, Environment, problem::Problem, provenance::Provenance, route::Kind};
 
-use super::{auth, bench::Bench, carriage, listening, pages};
+use super::{access, auth, bench::Bench, carriage, listening, pages};
 
 /// Every rule, for every table.
 pub fn judge(config: &Config, provenance: &Provenance, problems: &mut Vec<Problem>) {
@@ -19,6 +19,7 @@ pub fn judge(config: &Config, provenance: &Provenance, problems: &mut Vec<Proble
         let table = |name: &str| format!("route.{index}.{name}");
         pages::origin(&table("origin"), &route.origin, &mut bench);
         auth::auth(&table("auth"), &route.auth, &mut bench);
+        access::access(&format!("route.{index}."), &route.access, &route.auth, route.kind, &mut bench);
         carriage::limit(&table("limit"), &route.limit, &mut bench);
         carriage::socketio(&table("socketio"), &route.socketio, &mut bench);
     }
@@ -26,6 +27,7 @@ pub fn judge(config: &Config, provenance: &Provenance, problems: &mut Vec<Proble
     if config.route.is_empty() {
         pages::origin("origin", &config.origin, &mut bench);
         auth::auth("auth", &config.auth, &mut bench);
+        access::access("", &config.access, &config.auth, Kind::default(), &mut bench);
         carriage::limit("limit", &config.limit, &mut bench);
         carriage::socketio("socketio", &config.socketio, &mut bench);
     }

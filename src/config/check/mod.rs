@@ -1,6 +1,7 @@
 //! The rules that types cannot say: what would be deadly, contradictory or too open. Each file judges some tables; `judge`
 //! tells the story. Routes are judged with what they inherit, and blame falls on the line where a value was written.
 
+mod access;
 mod auth;
 mod bench;
 mod carriage;

@@ -32,8 +32,8 @@ Weakest first; a later layer wins, key by key. Tables merge, lists are replaced 
 `secret` and `secret_file` (and every other such pair) are one value in two forms: a layer that sets one takes back the other.
 Relative paths start in the working directory. `sockgate check` prints every value in effect and where it came from.
 
-A route takes what it does not say itself from `[origin]`, `[auth]`, `[limit]` and `[socketio]`. With exactly one upstream, a route
-without `upstream` uses it, and when there is no `[[route]]` at all, one on `/socket.io/` does.
+A route takes what it does not say itself from `[origin]`, `[auth]`, `[access]`, `[limit]` and `[socketio]`. With exactly one upstream,
+a route without `upstream` uses it, and when there is no `[[route]]` at all, one on `/socket.io/` does.
 
 ## Mistakes
 
@@ -48,6 +48,7 @@ An unknown `SOCKGATE_` name is a warning. A wrong origin in a variable is left o
 | length of time | `\"250ms\"`, `\"25s\"`, `\"10m\"`, `\"1h\"`, `\"7d\"` | seconds |
 | size | `\"500 B\"`, `\"16 KiB\"`, `\"1 MB\"`, `\"100 MiB\"` | bytes |
 | rate | `\"100/1m\"`, `\"20/1s burst 60\"`, `\"off\"`; without burst as many at once as the count | not allowed |
+| rate of sizes | `\"1 MiB/1s\"`, `\"64 KiB/1s burst 1 MiB\"`, `\"off\"`; without burst as much at once as the size | not allowed |
 ";
 
 /// The page as Markdown.

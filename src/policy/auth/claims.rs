@@ -73,6 +73,22 @@ impl Claims {
         Ok(Self(strict::object(json)?))
     }
 
+    /// Claims that somebody else has read as strictly.
+    pub(super) fn of(members: Map<String, Value>) -> Self {
+        Self(members)
+    }
+
+    /// With those of another in their place, who may say that it ends earlier, not later.
+    pub(super) fn overlaid(mut self, other: &Self) -> Result<Self, TokenRefusal> {
+        let earlier = match (self.seconds("exp")?, other.seconds("exp")?) {
+            (Some(own), Some(others)) if own < others => self.0.get("exp").cloned(),
+            _ => None,
+        };
+        self.0.extend(other.0.iter().map(|(name, value)| (name.clone(), value.clone())));
+        self.0.extend(earlier.map(|expires| ("exp".to_owned(), expires)));
+        Ok(self)
+    }
+
     /// The claim at a path: the claim that is called exactly so (`https://example.com/roles`), else `user.id` as `id` in
     /// `user`.
     pub fn at(&self, path: &str) -> Option<&Value> {

@@ -28,6 +28,10 @@ pub enum TokenRefusal {
     UnknownKey,
     /// The keys could not be fetched yet. Not the client's fault.
     KeysUnavailable,
+    /// The authorizer said no.
+    Denied,
+    /// The authorizer did not answer, or not as it should. Not the client's fault.
+    AuthorizerUnavailable,
     /// No key made its signature.
     Signature,
     /// `exp`, `nbf` or `iat` is not a plain number of seconds.
@@ -66,6 +70,8 @@ impl TokenRefusal {
             Self::Algorithm => "token_algorithm",
             Self::UnknownKey => "token_unknown_key",
             Self::KeysUnavailable => "token_keys_unavailable",
+            Self::Denied => "token_denied",
+            Self::AuthorizerUnavailable => "token_authorizer_unavailable",
             Self::Signature => "token_signature",
             Self::Timestamp => "token_timestamp",
             Self::MissingExpiry => "token_without_expiry",
@@ -95,6 +101,10 @@ impl TokenRefusal {
             Self::Algorithm => "The token's algorithm is not accepted.",
             Self::UnknownKey => "The token was signed with a key that is not known here.",
             Self::KeysUnavailable => "Tokens cannot be checked at the moment because the keys are not available; try again soon.",
+            Self::Denied => "The token was not accepted by the server that knows it.",
+            Self::AuthorizerUnavailable => {
+                "Tokens cannot be checked at the moment because nobody says whether they are good; try again soon."
+            }
             Self::Signature => "The token's signature is wrong.",
             Self::Timestamp => "The token's exp, nbf or iat is not a plain number of seconds.",
             Self::MissingExpiry => "The token has no expiry (exp).",

@@ -105,7 +105,7 @@ impl Rules {
     }
 
     fn required(&self, claims: &Claims, _: u64) -> Result<(), TokenRefusal> {
-        let unmet = self.required.iter().find(|(path, value)| !claims.at(path).is_some_and(|claim| is_same(claim, value)));
+        let unmet = self.required.iter().find(|(path, value)| !claims.at(path).is_some_and(|claim| is_same_claim(claim, value)));
         unmet.map_or(Ok(()), |(path, _)| Err(TokenRefusal::Claim(path.as_str().into())))
     }
 
@@ -132,7 +132,7 @@ fn issuer_of(claims: &Claims) -> Result<Option<&str>, TokenRefusal> {
 }
 
 /// Whole numbers compare exactly, others by value, so that `1` in TOML is `1.0` in a token.
-fn is_same(claim: &Value, required: &Value) -> bool {
+pub(in crate::policy) fn is_same_claim(claim: &Value, required: &Value) -> bool {
     match (claim, required) {
         (Value::Number(one), Value::Number(other)) if one.is_f64() || other.is_f64() => one.as_f64() == other.as_f64(),
         _ => claim == required,

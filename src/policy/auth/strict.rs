@@ -20,7 +20,7 @@ pub enum StrictError {
 
 /// Reads one JSON object that is the whole of `bytes`.
 pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, StrictError> {
-    if depth(bytes) > DEPTH {
+    if is_too_deep(bytes) {
         return Err(StrictError::TooDeep);
     }
     let mut has_duplicate = false;
@@ -33,6 +33,11 @@ pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, StrictError> {
         Value::Object(map) => Ok(map),
         _ => Err(StrictError::Malformed),
     }
+}
+
+/// Whether it nests deeper than anybody needs.
+pub(super) fn is_too_deep(bytes: &[u8]) -> bool {
+    depth(bytes) > DEPTH
 }
 
 /// How deep brackets nest outside of texts. Right for every valid text, and an upper bound that matters for the others: they

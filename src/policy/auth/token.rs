@@ -1,4 +1,4 @@
-//! Where a token is found in a request. `Places` is what `auth.from` says, read once; `find` looks at every one of them,
+//! Where a token is found in a request, or in the CONNECT packet after it (`connect`). `Places` is what `auth.from` says, read once; `find` looks at every one of them,
 //! takes the token of the first that has one, and refuses requests whose places contradict each other: whoever reads the
 //! request after us could believe the other token. Nothing is decoded here, and nothing larger than 8 KiB gets past.
 
@@ -16,6 +16,8 @@ pub struct Places(Vec<Place>);
 /// One place a token may be in.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Place {
+    /// A path into the payload of the CONNECT packet, which is no part of any request.
+    Connect(String),
     /// `Authorization: Bearer TOKEN`.
     Header,
     /// A cookie of this name.
@@ -46,7 +48,7 @@ pub struct Found<'a> {
 }
 
 impl Places {
-    /// Reads `auth.from`. At least one place, none twice.
+    /// Reads `auth.from`. At least one place, none twice, and one in the CONNECT packet.
     pub fn parse(from: &[String]) -> Result<Self, Vec<AuthProblem>> {
         let mut places = Vec::with_capacity(from.len());
         let mut problems = Vec::new();
@@ -55,6 +57,9 @@ impl Places {
             match Place::parse(text) {
                 Ok(place) if places.contains(&place) => {
                     problems.push(AuthProblem::new(key, format!("{text:?} is named twice"), "name it once"));
+                }
+                Ok(Place::Connect(_)) if places.iter().any(|known| matches!(known, Place::Connect(_))) => {
+                    problems.push(AuthProblem::new(key, "there is another place in the CONNECT packet already", "name one"));
                 }
                 Ok(place) => places.push(place),
                 Err(what) => problems.push(AuthProblem::new(key, what, PLACES_HELP)),
@@ -66,7 +71,7 @@ impl Places {
         if problems.is_empty() { Ok(Self(places)) } else { Err(problems) }
     }
 
-    /// The token of the first place that has one. A place with two, or two places that differ, are refused.
+    /// The token of the first place of the request that has one. A place with two, or two places that differ, are refused.
     pub fn find<'a>(&'a self, carrier: &Carrier<'a>) -> Result<Option<Found<'a>>, TokenRefusal> {
         let mut found: Option<Found<'a>> = None;
         for place in &self.0 {
@@ -83,6 +88,22 @@ impl Places {
     /// Whether a token may be in the query, which must be parsed then.
     pub fn look_in_query(&self) -> bool {
         self.0.iter().any(|place| matches!(place, Place::Query(_)))
+    }
+
+    /// The path of the token in the payload of a CONNECT packet.
+    pub fn connect_field(&self) -> Option<&str> {
+        self.0.iter().find_map(|place| match place {
+            Place::Connect(path) => Some(path.as_str()),
+            Place::Header | Place::Cookie(_) | Place::Query(_) | Place::Subprotocol => None,
+        })
+    }
+
+    /// Which of two tokens counts: the one of a CONNECT packet or the one that the handshake before it showed.
+    pub fn preferred<T>(&self, packet: Option<T>, handshake: Option<T>) -> Option<T> {
+        match self.0.first() {
+            Some(Place::Connect(_)) => packet.or(handshake),
+            _ => handshake.or(packet),
+        }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Place> {
@@ -105,7 +126,7 @@ impl Place {
     pub fn cookie_name(&self) -> Option<&str> {
         match self {
             Self::Cookie(name) => Some(name),
-            Self::Header | Self::Query(_) | Self::Subprotocol => None,
+            Self::Connect(_) | Self::Header | Self::Query(_) | Self::Subprotocol => None,
         }
     }
 
@@ -113,7 +134,7 @@ impl Place {
     pub fn query_name(&self) -> Option<&str> {
         match self {
             Self::Query(name) => Some(name),
-            Self::Header | Self::Cookie(_) | Self::Subprotocol => None,
+            Self::Connect(_) | Self::Header | Self::Cookie(_) | Self::Subprotocol => None,
         }
     }
 
@@ -121,18 +142,20 @@ impl Place {
         match text.split_once(':') {
             None if text == "header" => Ok(Self::Header),
             None if text == "subprotocol" => Ok(Self::Subprotocol),
+            Some(("connect", path)) if is_connect_path(path) => Ok(Self::Connect(path.into())),
             Some(("cookie", name)) if is_cookie_name(name) => Ok(Self::Cookie(name.into())),
             Some(("query", name)) if ENGINE_PARAMETERS.contains(&name) => {
                 Err(format!("the query parameter {name:?} belongs to Engine.IO"))
             }
             Some(("query", name)) if is_query_name(name) => Ok(Self::Query(name.into())),
-            Some(("cookie" | "query", name)) => Err(format!("{name:?} is not a name")),
+            Some(("connect" | "cookie" | "query", name)) => Err(format!("{name:?} is not a name")),
             _ => Err(format!("{text:?} is not a place")),
         }
     }
 
     fn look<'a>(&self, carrier: &Carrier<'a>) -> Result<Option<&'a str>, TokenRefusal> {
         match self {
+            Self::Connect(_) => Ok(None),
             Self::Header => in_header(&carrier.authorization),
             Self::Cookie(name) => in_cookies((carrier.cookies)(name)),
             Self::Query(name) => in_query(carrier.query, name),
@@ -214,9 +237,15 @@ fn is_query_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
 }
 
+/// Names that need no escape in JSON, divided by dots.
+fn is_connect_path(path: &str) -> bool {
+    path.len() <= CONNECT_PATH_SIZE && path.split('.').all(is_query_name)
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Connect(path) => write!(out, "connect:{path}"),
             Self::Header => out.write_str("header"),
             Self::Cookie(name) => write!(out, "cookie:{name}"),
             Self::Query(name) => write!(out, "query:{name}"),
@@ -240,4 +269,7 @@ const SUBPROTOCOL_MARK: &str = "bearer";
 /// Parameters that mean something to Engine.IO.
 const ENGINE_PARAMETERS: [&str; 6] = ["EIO", "transport", "sid", "t", "j", "b64"];
 
-const PLACES_HELP: &str = "write \"header\", \"cookie:NAME\", \"query:NAME\" or \"subprotocol\"";
+/// Real ones have one or two names.
+const CONNECT_PATH_SIZE: usize = 128;
+
+const PLACES_HELP: &str = "write \"connect:NAME\", \"header\", \"cookie:NAME\", \"query:NAME\" or \"subprotocol\"";

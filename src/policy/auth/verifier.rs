@@ -1,6 +1,7 @@
-//! The judge of tokens. Order of the checks: size, shape and header; a key that fixes the algorithm, and its signature; the
-//! claims, read strictly; the rules of `[auth]`. Only then is there an `Identity`. The library's own validation is not used:
-//! it lets missing and odd claims pass.
+//! The judge of tokens; `who` is the one door for all of them. Order of the checks of a JWT: size, shape and header; a key that
+//! fixes the algorithm, and its signature; the claims, read strictly; the rules of `[auth]`. Only then is there an `Identity`.
+//! What no key can tell, the authorizer says, under the same rules. The library's own validation is not used: it lets missing
+//! and odd claims pass.
 
 use std::{
     sync::Arc,
@@ -8,12 +9,20 @@ use std::{
 };
 
 use super::{
-    AuthProblem, Claims, Header, Identity, Jwks, KeyRing, Places, TokenRefusal,
+    AuthProblem, Claims, Header, Identity, Jwks, KeyRing, Merge, Places, TokenRefusal,
+    authorizer::Authorizer,
     claims::Opened,
     keys::{self, Key, Miss},
     rules::{RULES, Rules},
+    token::TOKEN_SIZE,
 };
-use crate::config::auth::{Auth, When};
+use crate::{
+    config::{
+        auth::{Auth, When},
+        authorizer::Usage,
+    },
+    telemetry::Metrics,
+};
 
 /// The judge of tokens, made of one version of `[auth]`.
 pub struct Verifier {
@@ -23,6 +32,8 @@ pub struct Verifier {
     rules: Rules,
     own: KeyRing,
     jwks: Option<Arc<Jwks>>,
+    authorizer: Option<Authorizer>,
+    merge: Merge,
 }
 
 /// Everything there is to say about one token, for people.
@@ -33,6 +44,8 @@ pub struct Explanation {
     /// The key that signed it: where it is configured, its id, and the algorithms it is used with.
     pub key: Option<String>,
     pub checks: Vec<Check>,
+    /// Whether the authorizer has a word in it, which is not asked here.
+    pub is_for_authorizer: bool,
 }
 
 /// One check and how it went.
@@ -50,10 +63,13 @@ impl Verifier {
         let places = Places::parse(&auth.from).map_err(|found| problems.extend(found)).ok();
         let own = KeyRing::configured(auth, &mut problems);
         let jwks = Jwks::new(auth, trust, &mut problems).map(Arc::new);
+        let authorizer = Authorizer::new(&auth.authorizer, &mut problems);
         if auth.subject.is_empty() {
             problems.push(AuthProblem::new("auth.subject", "it names no claim", "write \"sub\""));
         }
-        if problems.is_empty() && auth.when == When::Handshake && own.is_empty() && jwks.is_none() {
+        let has_keys = !own.is_empty() || jwks.is_some();
+        let is_enough = |authorizer: &Authorizer| authorizer.usage() == Usage::Opaque;
+        if problems.is_empty() && auth.when != When::None && !has_keys && !authorizer.as_ref().is_some_and(is_enough) {
             problems.push(AuthProblem::new(
                 "auth.when",
                 "tokens are required and there is no key to check them with",
@@ -64,7 +80,17 @@ impl Verifier {
         let mut paths: Vec<String> = auth.identity.claims.values().chain(kept).cloned().collect();
         paths.sort();
         paths.dedup();
-        Ok(Self { when: auth.when, leeway: auth.leeway.0, places, rules: Rules::new(auth, paths), own, jwks })
+        let merge = Merge::new(auth, &places);
+        let rules = Rules::new(auth, paths);
+        Ok(Self { when: auth.when, leeway: auth.leeway.0, places, rules, own, jwks, authorizer, merge })
+    }
+
+    /// With the questions to its authorizer counted.
+    pub fn counted(mut self, metrics: &Metrics) -> Self {
+        if let Some(authorizer) = &mut self.authorizer {
+            authorizer.count(metrics.asked());
+        }
+        self
     }
 
     /// Takes over the fetched keys of the version of the configuration before, where they are of the same issuer.
@@ -74,30 +100,41 @@ impl Verifier {
         }
     }
 
-    /// Whom a good token names. With an issuer's keys, only those that are here already count.
-    pub fn verify(&self, token: &str, now: SystemTime) -> Result<Identity, TokenRefusal> {
-        self.judge(token, now).map_err(|miss| miss.refusal)
+    /// Whom a good token names: the one door for every token, wherever it was found. When its key is not known, waits for the
+    /// issuer's newer keys once, at most two seconds; where the authorizer has a word in it, waits for that, at most twice its
+    /// deadline. Dropping the future has no effect on a fetch of keys.
+    pub async fn who(&self, token: &str, now: SystemTime) -> Result<Identity, TokenRefusal> {
+        let Some(authorizer) = self.asked_about(token) else {
+            let claims = self.signed_or_refetch(token).await?;
+            return self.rules.judge(&claims, to_seconds(now));
+        };
+        match authorizer.usage() {
+            Usage::Opaque if token.len() > TOKEN_SIZE => Err(TokenRefusal::TooLarge),
+            Usage::Opaque => {
+                let claims = authorizer.claims(token, now).await?;
+                self.rules.judge(&claims, to_seconds(now))
+            }
+            Usage::Always => {
+                let claims = self.signed_or_refetch(token).await?;
+                self.rules.judge(&claims, to_seconds(now))?;
+                let claims = claims.overlaid(&*authorizer.claims(token, now).await?)?;
+                self.rules.judge(&claims, to_seconds(now))
+            }
+        }
     }
 
-    /// Like `verify`, and when the key is not known, waits for the issuer's newer keys once, at most two seconds. Dropping
-    /// the future has no effect on the fetch.
-    pub async fn verify_or_refetch(&self, token: &str, now: SystemTime) -> Result<Identity, TokenRefusal> {
-        let edition = self.jwks.as_ref().map_or(0, |jwks| jwks.edition());
-        let miss = match self.judge(token, now) {
-            Ok(identity) => return Ok(identity),
-            Err(miss) => miss,
-        };
-        match &self.jwks {
-            Some(jwks) if miss.may_be_newer && jwks.newer(edition).await => self.verify(token, now),
-            _ => Err(miss.refusal),
-        }
+    /// Whom a JWT names whose signature and claims are good, whatever the authorizer says. With an issuer's keys, only those
+    /// that are here already count.
+    pub fn verify(&self, token: &str, now: SystemTime) -> Result<Identity, TokenRefusal> {
+        let claims = self.signed(token).map_err(|miss| miss.refusal)?;
+        self.rules.judge(&claims, to_seconds(now))
     }
 
     /// Runs every check, also behind one that failed.
     pub fn explain(&self, token: &str, now: SystemTime) -> Explanation {
         let opened = match Opened::new(token) {
             Ok(opened) => opened,
-            Err(refusal) => return Explanation::unreadable(refusal),
+            Err(refusal) => return Explanation::unreadable(refusal, self.asked_about(token).is_some()),
         };
         let claims = opened.claims();
         let signed = self.with_signer(&opened, Key::describe).map_err(|miss| miss.refusal);
@@ -110,7 +147,8 @@ impl Verifier {
             let now = to_seconds(now);
             checks.extend(RULES.map(|(name, rule)| Check { name, outcome: rule(&self.rules, claims, now) }));
         }
-        Explanation { header: Ok(opened.header), claims, key: signed.ok(), checks }
+        let is_for_authorizer = self.asked_about(token).is_some();
+        Explanation { header: Ok(opened.header), claims, key: signed.ok(), checks, is_for_authorizer }
     }
 
     pub fn when(&self) -> When {
@@ -126,9 +164,21 @@ impl Verifier {
         &self.places
     }
 
-    /// Whether there is a key to check a token with, or nobody needs one.
+    /// The path of the token in the payload of a CONNECT packet.
+    pub fn connect_field(&self) -> Option<&str> {
+        self.places.connect_field()
+    }
+
+    /// What is changed in a CONNECT packet before the app gets it.
+    pub fn merge(&self) -> &Merge {
+        &self.merge
+    }
+
+    /// Whether there is a key to check a token with, or somebody to ask, or nobody needs one.
     pub fn can_judge(&self) -> bool {
-        self.when == When::None || !self.own.is_empty() || self.jwks.as_ref().is_some_and(|jwks| jwks.status().age.is_some())
+        let has_fetched = || self.jwks.as_ref().is_some_and(|jwks| jwks.status().age.is_some());
+        let asks_about_opaque = || self.authorizer.as_ref().is_some_and(|authorizer| authorizer.usage() == Usage::Opaque);
+        self.when == When::None || !self.own.is_empty() || has_fetched() || asks_about_opaque()
     }
 
     /// The issuer's keys, whose task somebody must run.
@@ -136,11 +186,32 @@ impl Verifier {
         self.jwks.as_ref()
     }
 
-    fn judge(&self, token: &str, now: SystemTime) -> Result<Identity, Miss> {
+    /// The authorizer, where it has a word in this token. By the token's shape alone: what has three parts is a JWT where there
+    /// are keys for JWTs, and nothing else is.
+    fn asked_about(&self, token: &str) -> Option<&Authorizer> {
+        let has_keys = !self.own.is_empty() || self.jwks.is_some();
+        let is_opaque = || !has_keys || token.bytes().filter(|byte| *byte == b'.').count() != 2;
+        self.authorizer.as_ref().filter(|authorizer| authorizer.usage() == Usage::Always || is_opaque())
+    }
+
+    /// The claims of a JWT that a known key has signed.
+    fn signed(&self, token: &str) -> Result<Claims, Miss> {
         let opened = Opened::new(token)?;
         self.with_signer(&opened, |_| ())?;
-        let claims = opened.claims()?;
-        Ok(self.rules.judge(&claims, to_seconds(now))?)
+        Ok(opened.claims()?)
+    }
+
+    /// The same, and when the key is not known, waits for newer ones.
+    async fn signed_or_refetch(&self, token: &str) -> Result<Claims, TokenRefusal> {
+        let edition = self.jwks.as_ref().map_or(0, |jwks| jwks.edition());
+        let miss = match self.signed(token) {
+            Ok(claims) => return Ok(claims),
+            Err(miss) => miss,
+        };
+        match &self.jwks {
+            Some(jwks) if miss.may_be_newer && jwks.newer(edition).await => self.signed(token).map_err(|miss| miss.refusal),
+            _ => Err(miss.refusal),
+        }
     }
 
     /// Hands the key that signed to `then`, for the issuer's keys may be replaced at any moment.
@@ -157,9 +228,9 @@ impl Explanation {
         self.key.is_some() && self.checks.iter().all(|check| check.outcome.is_ok())
     }
 
-    fn unreadable(refusal: TokenRefusal) -> Self {
+    fn unreadable(refusal: TokenRefusal, is_for_authorizer: bool) -> Self {
         let check = Check { name: "shape and header", outcome: Err(refusal.clone()) };
-        Self { header: Err(refusal.clone()), claims: Err(refusal), key: None, checks: vec![check] }
+        Self { header: Err(refusal.clone()), claims: Err(refusal), key: None, checks: vec![check], is_for_authorizer }
     }
 }
 

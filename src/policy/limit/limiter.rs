@@ -19,10 +19,12 @@ use super::{
     count::{Counted, Counts, Judge, Room},
     key::Key,
     local::Local,
+    packets::PacketLimits,
 };
 use crate::config;
 
-/// Every limit of `[limit]` that counts requests and sessions. (Connections are counted before TLS, in `net`.)
+/// Every limit of `[limit]` that counts requests and sessions, and those of their packets. (Connections are counted before TLS,
+/// in `net`.)
 pub struct Limiter {
     address_rate: Arc<Local>,
     user_rate: Arc<Local>,
@@ -31,6 +33,7 @@ pub struct Limiter {
     handshakes_in_flight: Option<usize>,
     keys: usize,
     exempt: Vec<IpNet>,
+    packets: Arc<PacketLimits>,
     tally: Arc<Tally>,
 }
 
@@ -70,7 +73,8 @@ impl Limiter {
         let tally = Arc::new(Tally { overflowed: overflowed.clone(), ..Tally::default() });
         let rate = |rate| Arc::new(Local::new(rate, limit.keys, tally.overflowed.clone(), now));
         let (address_rate, user_rate) = (rate(limit.handshakes_per_address), rate(limit.handshakes_per_user));
-        Self::with(limit, address_rate, user_rate, tally)
+        let packets = PacketLimits::new(limit, overflowed, now);
+        Self::with(limit, (address_rate, user_rate), packets, tally)
     }
 
     /// The limiter of the next configuration. Buckets stay when their rate did; open sessions stay counted whatever
@@ -86,10 +90,15 @@ impl Limiter {
         };
         let address_rate = rate(&old.address_rate, limit.handshakes_per_address);
         let user_rate = rate(&old.user_rate, limit.handshakes_per_user);
-        Arc::new(Self::with(limit, address_rate, user_rate, tally))
+        Arc::new(Self::with(limit, (address_rate, user_rate), old.packets.renew(limit, now), tally))
     }
 
-    fn with(limit: &config::limit::Limit, address_rate: Arc<Local>, user_rate: Arc<Local>, tally: Arc<Tally>) -> Self {
+    fn with(
+        limit: &config::limit::Limit,
+        (address_rate, user_rate): (Arc<Local>, Arc<Local>),
+        packets: PacketLimits,
+        tally: Arc<Tally>,
+    ) -> Self {
         let most = |number: usize| (number > 0).then_some(number);
         Self {
             address_rate,
@@ -99,6 +108,7 @@ impl Limiter {
             handshakes_in_flight: most(limit.handshakes_in_flight),
             keys: limit.keys,
             exempt: limit.exempt.clone(),
+            packets: Arc::new(packets),
             tally,
         }
     }
@@ -139,6 +149,11 @@ impl Limiter {
         }
     }
 
+    /// What sessions whose packets are judged are held to.
+    pub fn packets(&self) -> &Arc<PacketLimits> {
+        &self.packets
+    }
+
     /// Forgets addresses and users that nothing needs to be remembered of. Milliseconds when there are 100,000: call it
     /// every minute or so, on a blocking thread.
     pub fn sweep(&self, now: Instant) {
@@ -146,12 +161,14 @@ impl Limiter {
         self.user_rate.sweep(now);
         self.tally.address_sessions.sweep();
         self.tally.user_sessions.sweep();
+        self.packets.sweep(now);
     }
 
     /// Entries in all tables; an address with a bucket and a session has two.
     pub fn keys(&self) -> usize {
         let tally = &self.tally;
-        self.address_rate.keys() + self.user_rate.keys() + tally.address_sessions.keys() + tally.user_sessions.keys()
+        let sessions = tally.address_sessions.keys() + tally.user_sessions.keys();
+        self.address_rate.keys() + self.user_rate.keys() + sessions + self.packets.keys()
     }
 
     /// Sessions of this user now.

@@ -1,6 +1,5 @@
-//! How often: a rate per key by governor's leaky bucket (GCRA), in this process alone. governor neither forgets keys nor
-//! bounds them, so this adds both: a cap, beyond which all newcomers share one bucket, and `sweep`, which its owner calls
-//! now and then. Time is what the caller says it is.
+//! How often: a rate per key by governor's leaky bucket (GCRA), in this process alone, kept in capped `buckets`. Its owner
+//! calls `sweep` now and then. Time is what the caller says it is.
 
 use std::{
     num::NonZeroU32,
@@ -11,20 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use governor::{
-    Quota, RateLimiter,
-    clock::Clock,
-    middleware::NoOpMiddleware,
-    nanos::Nanos,
-    state::{
-        InMemoryState, NotKeyed, StateStore,
-        keyed::{DashMapStateStore, ShrinkableKeyedStateStore},
-    },
-};
+use governor::{Quota, RateLimiter, clock::Clock, middleware::NoOpMiddleware, nanos::Nanos};
 
 use prometheus_client::metrics::counter::Counter;
 
-use super::key::Key;
+use super::{buckets::Buckets, key::Key};
 use crate::config::units::Rate;
 
 /// A rate for each of many keys.
@@ -39,15 +29,8 @@ impl Local {
     /// `keys` buckets at most; `overflowed` counts the judgements that the shared bucket made.
     pub fn new(rate: Rate, keys: usize, overflowed: Counter, now: Instant) -> Self {
         let keys = Arc::new(AtomicUsize::new(keys));
-        let buckets = quota(rate).map(|quota| {
-            let store = Buckets {
-                own: DashMapStateStore::default(),
-                shared: InMemoryState::default(),
-                keys: Arc::clone(&keys),
-                overflowed,
-            };
-            RateLimiter::new(quota, store, Told::from(now))
-        });
+        let store = || Buckets::new(Arc::clone(&keys), overflowed);
+        let buckets = quota(rate).map(|quota| RateLimiter::new(quota, store(), Told::from(now)));
         Self { rate, keys, buckets }
     }
 
@@ -107,51 +90,6 @@ impl Clock for Told {
 
     fn now(&self) -> Nanos {
         Nanos::new(self.nanos.load(Ordering::Relaxed))
-    }
-}
-
-/// Buckets with a cap. The cap is soft by as many keys as threads arrive with a new one at the same moment.
-struct Buckets {
-    own: DashMapStateStore<Key>,
-    shared: InMemoryState,
-    keys: Arc<AtomicUsize>,
-    overflowed: Counter,
-}
-
-impl StateStore for Buckets {
-    type Key = Key;
-
-    fn measure_and_replace<T, F, E>(&self, key: &Key, judge: F) -> Result<T, E>
-    where
-        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
-    {
-        // The guard of `get` locks a part of the map: it must be gone before `len` or `entry` lock it again.
-        if let Some(bucket) = self.own.get(key) {
-            return bucket.measure_and_replace(&NotKeyed::NonKey, judge);
-        }
-        if self.own.len() >= self.keys.load(Ordering::Relaxed) {
-            self.overflowed.inc();
-            return self.shared.measure_and_replace(&NotKeyed::NonKey, judge);
-        }
-        self.own.entry(*key).or_default().measure_and_replace(&NotKeyed::NonKey, judge)
-    }
-}
-
-impl ShrinkableKeyedStateStore<Key> for Buckets {
-    fn retain_recent(&self, drop_below: Nanos) {
-        self.own.retain_recent(drop_below);
-    }
-
-    fn shrink_to_fit(&self) {
-        self.own.shrink_to_fit();
-    }
-
-    fn len(&self) -> usize {
-        self.own.len()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.own.is_empty()
     }
 }
 

@@ -56,6 +56,20 @@ pub enum Message {
     Binary(Vec<u8>),
 }
 
+impl Message {
+    /// Its bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// What a guard wants done.
 #[derive(Debug)]
 pub enum Out {

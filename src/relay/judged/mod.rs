@@ -1,12 +1,15 @@
 //! A judged session between its transports: its guard, what waits for the client, and how questions about tokens are answered.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Instant, SystemTime},
+};
 
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
 use super::guard::{Guard, Message, Question};
-use crate::relay::Venue;
+use crate::{policy::Refused, relay::Venue};
 
 /// What a judged session has beyond a plain one. Shared by its requests and its carriage.
 #[derive(Debug)]
@@ -40,8 +43,10 @@ impl Judged {
     }
 
     /// Finds out whom a token names and tells the guard. What the guard says to it is taken by whoever asked.
-    pub async fn settle(&self, _venue: &Venue, _question: Question) {
-        unimplemented!("by the lead")
+    pub async fn settle(&self, venue: &Venue, question: Question) {
+        let clock = SystemTime::now();
+        let who = venue.verifier.who(&question.token, clock).await.map_err(Refused::from);
+        self.guard().answered(question.number, who, Instant::now(), SystemTime::now());
     }
 
     /// Packets for the client that its polls have not taken; a WebSocket that takes over delivers them first.

@@ -1,5 +1,6 @@
-//! What is let in, through the real program: framing, targets, pages, tokens, identity, limits, routes, both versions of HTTP.
+//! What is let in, through the real program: framing, targets, pages, tokens, identity, access, limits, routes, both versions of HTTP.
 
+mod access;
 mod canonical;
 mod cors;
 mod forwarded;

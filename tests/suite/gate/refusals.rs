@@ -151,6 +151,7 @@ impl Stage {
             |path: &str, key: &'static str, value: Literal| vec![("path", path.into()), ("upstream", "app".into()), (key, value)];
         settings = settings
             .route(&http("/api/", "app"))
+            .set_route("access.rule", Literal::raw("[{ request = ['/api/closed'], deny = true }]"))
             .route(&engine("/csrf/socket.io/", "origin.csrf_cookie", "csrf".into()))
             .route(&engine("/claims/socket.io/", "auth.required.status", "active".into()))
             .route(&engine("/jwks/socket.io/", "auth.jwks_url", "http://127.0.0.1:1/keys".into()))
@@ -231,6 +232,18 @@ impl Stage {
                 one(client.post(&target, "4").origin(PAGE).header("Cookie", &cookie))
             }
             Refusal::SessionOrigin => Way::Not("tested with its own page below"),
+            Refusal::AccessRefused => one(self.get("/api/closed")),
+            Refusal::NamespaceRefused
+            | Refusal::EventRefused
+            | Refusal::EventRate
+            | Refusal::EventTooLarge
+            | Refusal::TooManyNamespaces
+            | Refusal::PacketMalformed
+            | Refusal::NotConnected
+            | Refusal::ConnectTimeout
+            | Refusal::Revoked
+            | Refusal::Killed
+            | Refusal::Abuse => Way::Not("said inside a session"),
             Refusal::TokenAbsent => one(self.bare(OPEN)),
             Refusal::TokenInvalid => one(self.bare(OPEN).token("nonsense")),
             Refusal::TokenExpired => one(self.bare(OPEN).token(&issuer.token_for(ANA, -1000))),

@@ -1,3 +1,4 @@
+mod access;
 pub mod auth;
 mod limit;
 mod origin;

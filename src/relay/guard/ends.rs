@@ -1,0 +1,145 @@
+//! Time and ends: what is said before a session is over, and how it stays over.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use super::{Guard, Out, Rules, say};
+use crate::{
+    config::auth::OnEnd,
+    policy::{Refusal, access::Decision, auth::Identity},
+    relay::session::Reason,
+};
+
+/// Where the app itself has no deadline for a client that joins nothing (Python servers): Node's.
+const NOTHING_JOINED: Duration = Duration::from_secs(45);
+/// A clock that was set is noticed within this time.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+impl Guard {
+    /// Looks at the clocks: warns, ends what is over. When to look again; `None` when it has ended.
+    pub fn tick(&mut self, now: Instant, clock: SystemTime) -> Option<Duration> {
+        if self.is_ended() {
+            return None;
+        }
+        if self.expires().is_some_and(|at| at <= clock) {
+            self.end(Reason::Expired, now);
+            return None;
+        }
+        if let Some(at) = self.join_by()
+            && at <= now
+        {
+            self.end(Reason::ConnectTimeout, now);
+            return None;
+        }
+        if let Some(at) = self.idle_at()
+            && at <= now
+        {
+            self.end(Reason::Idle, now);
+            return None;
+        }
+        self.warn(clock);
+        Some(self.next_look(now, clock))
+    }
+
+    /// By when something must be joined.
+    fn join_by(&self) -> Option<Instant> {
+        let patience = if self.rules.by_connect { self.rules.connect_deadline } else { NOTHING_JOINED };
+        (!self.has_joined).then(|| self.opened + patience)
+    }
+
+    fn idle_at(&self) -> Option<Instant> {
+        (!self.rules.idle.is_zero()).then(|| self.heard + self.rules.idle)
+    }
+
+    fn warns_at(&self) -> Option<SystemTime> {
+        let lead = self.rules.expiry_warning;
+        if self.is_warned || lead.is_zero() || self.rules.expiry_event.is_none() {
+            return None;
+        }
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(self.identity.as_ref()?.expires()?))?.checked_sub(lead)
+    }
+
+    fn warn(&mut self, clock: SystemTime) {
+        if !self.warns_at().is_some_and(|at| at <= clock) || !self.spaces.has_joined() {
+            return;
+        }
+        self.is_warned = true;
+        let Some(name) = self.rules.expiry_event.clone() else { return };
+        let mut argument = say::reason(Refusal::TokenExpired);
+        argument["expires_in_ms"] = self.left(clock).map(say::milliseconds).into();
+        argument["refresh_event"] = self.rules.refresh_event.clone().into();
+        self.say_everywhere(&name, &argument);
+    }
+
+    fn next_look(&self, now: Instant, clock: SystemTime) -> Duration {
+        let until = |at: Instant| at.saturating_duration_since(now);
+        let by_clock = |at: SystemTime| at.duration_since(clock).unwrap_or_default();
+        let looks = [
+            self.join_by().map(until),
+            self.idle_at().map(until),
+            self.expires().map(by_clock),
+            // Who has joined nothing cannot be warned yet.
+            self.warns_at().filter(|_| self.spaces.has_joined()).map(by_clock),
+        ];
+        looks.into_iter().flatten().min().unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)
+    }
+
+    /// The session is to end for this reason: what is said first, and how, is in the queue afterwards; its last entry is
+    /// [`Out::End`]. Nothing goes on from here.
+    pub fn end(&mut self, reason: Reason, _now: Instant) {
+        if self.is_ended() {
+            return;
+        }
+        if let (Some(name), Some(refusal)) = (self.rules.end_event.clone(), told(reason)) {
+            self.say_everywhere(&name, &say::reason(refusal));
+        }
+        if self.rules.on_end(reason) == OnEnd::StayClosed {
+            let parser = self.parser();
+            for namespace in self.spaces.told() {
+                self.tell_client(say::disconnect(parser, &namespace));
+                self.tell_app(say::disconnect(parser, &namespace));
+            }
+        }
+        self.want(Out::End(reason));
+        self.set_ended();
+    }
+
+    fn say_everywhere(&mut self, name: &str, argument: &serde_json::Value) {
+        let joined: Vec<String> = self.spaces.joined().map(str::to_string).collect();
+        for namespace in joined {
+            self.tell_client(say::event(self.parser(), &namespace, name, argument));
+        }
+    }
+
+    /// New rules for a session that is open. What was counted stays counted; namespaces that are forbidden now are left.
+    pub fn renew(&mut self, rules: Arc<Rules>, now: Instant) {
+        self.meter.renew(&rules.limits);
+        self.payer = rules.limits.payer(self.identity.as_ref().and_then(Identity::person), self.address);
+        self.rules = rules;
+        self.leave_forbidden(now);
+    }
+
+    /// Leaves every namespace that the rules do not allow any more, and that one alone.
+    pub(super) fn leave_forbidden(&mut self, _now: Instant) {
+        for namespace in self.spaces.told() {
+            let Decision::Deny(rule) = self.rules.access.may_join(self.identity.as_ref(), &namespace) else { continue };
+            self.note(Refusal::NamespaceRefused, &format!("{namespace}: {rule}"), false);
+            self.spaces.remove(&namespace);
+            self.tell_client(say::disconnect(self.parser(), &namespace));
+            self.tell_app(say::disconnect(self.parser(), &namespace));
+        }
+    }
+}
+
+/// What a client's developer is told of an end.
+fn told(reason: Reason) -> Option<Refusal> {
+    match reason {
+        Reason::Expired => Some(Refusal::TokenExpired),
+        Reason::Revoked => Some(Refusal::Revoked),
+        Reason::Killed => Some(Refusal::Killed),
+        Reason::Abuse => Some(Refusal::Abuse),
+        _ => None,
+    }
+}

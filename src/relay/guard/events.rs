@@ -1,0 +1,192 @@
+//! What clients may send once they have joined: by name, by number, by size.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::{
+    Extent, Guard, Side, Verdict,
+    clients::{LARGEST_CONNECT, length},
+    connect::About,
+    core::Fate,
+    placeholders, say,
+    spaces::Standing,
+    spoken::{Spoken, Words},
+};
+use crate::{
+    codec::{
+        msgpack,
+        socket::{self, Kind},
+    },
+    config::limit::Over,
+    policy::{Refusal, Refused, access::Decision, auth::Identity},
+};
+
+/// A refresh that waits for its answer.
+pub(super) struct Refresh {
+    /// The answer is asked for.
+    pub id: Option<u64>,
+}
+
+impl Guard {
+    pub(super) fn event(&mut self, spoken: &Spoken<'_>, message: &[u8], extent: Extent, now: Instant) -> Verdict {
+        let name = match spoken.name() {
+            Ok(Some(name)) => name,
+            Ok(None) => return Verdict::More,
+            Err(error) => return self.malformed(&error.to_string()),
+        };
+        if socket::is_reserved(&name) {
+            return self.malformed("an event of a reserved name");
+        }
+        let namespace = spoken.namespace;
+        match self.spaces.standing(namespace) {
+            Some(Standing::Joined) => {}
+            Some(Standing::Asking | Standing::Sent) => return self.hold(spoken, message, now),
+            None => return self.deny(spoken, &Refused::because(Refusal::NotConnected, namespace), now),
+        }
+        if self.rules.refresh_event.as_deref() == Some(&*name) && self.identity.is_some() {
+            return self.refresh(spoken, message, now);
+        }
+        match self.rules.access.may_send(self.identity.as_ref(), namespace, &name) {
+            Decision::Allow => {}
+            Decision::Shadow(rule) => self.note(Refusal::EventRefused, &format!("{namespace} {name}: {rule}"), true),
+            Decision::Deny(rule) => {
+                return self.deny(spoken, &Refused::because(Refusal::EventRefused, format!("{namespace} {name}: {rule}")), now);
+            }
+        }
+        let size = self.rules.limits.size_of(namespace, &name);
+        let length = length(message.len() as u64, extent);
+        // Whether a fragmented one is too large shows when it is whole, or is already.
+        if size.is_some_and(|size| length <= size) && extent == Extent::Begun(None) {
+            return Verdict::More;
+        }
+        if size.is_some_and(|size| length > size) {
+            return self.deny(
+                spoken,
+                &Refused::because(Refusal::EventTooLarge, format!("{namespace} {name}: {length} bytes")),
+                now,
+            );
+        }
+        // Its attachments are put into it by the app, which trusts the numbers.
+        if spoken.kind == Kind::BinaryEvent && !spoken.is_whole() {
+            return Verdict::More;
+        }
+        let verdict = match self.finish(spoken) {
+            Ok(verdict) => verdict,
+            Err(error) => return self.malformed(&error.to_string()),
+        };
+        if spoken.kind == Kind::BinaryEvent && !placeholders::fit(spoken.json().unwrap_or_default(), spoken.attachments) {
+            return self.malformed("a placeholder for no attachment");
+        }
+        if let Err(refused) = self.count(namespace, Some(&name), length, now) {
+            return self.deny(spoken, &refused, now);
+        }
+        self.rules.tally.event(Side::Client, &name);
+        if let Some(id) = spoken.id {
+            self.acks.asked(namespace, id, now);
+        }
+        self.expect_client(spoken, Fate::Pass);
+        verdict
+    }
+
+    /// Counts a message of the client. `Err`: it is one too many, and is not to go on.
+    pub(super) fn count(&mut self, namespace: &str, event: Option<&str>, bytes: u64, now: Instant) -> Result<(), Refused> {
+        let Err(excess) = self.meter.take(&self.rules.limits, self.payer, namespace, event, bytes, now) else { return Ok(()) };
+        let detail = format!("{namespace} {}: {}", event.unwrap_or_default(), excess.bound);
+        match excess.over {
+            Over::Warn => {
+                self.note(Refusal::EventRate, &detail, true);
+                Ok(())
+            }
+            Over::Drop | Over::Close => {
+                if excess.over == Over::Close {
+                    self.end(crate::relay::session::Reason::Abuse, now);
+                }
+                Err(Refused { refusal: Refusal::EventRate, retry_after: Some(excess.retry_after), detail: Some(detail) })
+            }
+        }
+    }
+
+    /// A new token of the same person. The app hears nothing of it.
+    fn refresh(&mut self, spoken: &Spoken<'_>, message: &[u8], now: Instant) -> Verdict {
+        if !spoken.is_whole() {
+            return if message.len() > LARGEST_CONNECT { self.malformed("a token that is too large") } else { Verdict::More };
+        }
+        if let Err(error) = self.finish(spoken) {
+            return self.malformed(&error.to_string());
+        }
+        if let Err(refused) = self.count(spoken.namespace, None, 0, now) {
+            return self.deny(spoken, &refused, now);
+        }
+        let is_asked = self.asked.iter().any(|asked| matches!(asked.about, About::Refresh(_)));
+        let token = match &spoken.words {
+            Words::Text { .. } => second_text(spoken.json().unwrap_or_default()),
+            Words::Pack { packet, message } => msgpack::argument(&message[packet.data.clone()], 1).map(Zeroizing::new),
+        };
+        match token {
+            Some(token) if !is_asked && spoken.kind == Kind::Event => {
+                self.question(spoken.namespace, token, About::Refresh(Refresh { id: spoken.id }));
+                Verdict::Drop
+            }
+            Some(_) => self.deny(spoken, &Refused::because(Refusal::EventRate, "one refresh at a time"), now),
+            None => self.deny(spoken, &Refusal::TokenAbsent.into(), now),
+        }
+    }
+
+    /// What became of a refresh.
+    pub(super) fn refreshed(
+        &mut self,
+        namespace: &str,
+        refresh: &Refresh,
+        who: Result<Identity, Refused>,
+        now: Instant,
+        clock: SystemTime,
+    ) {
+        let answer = match who.and_then(|identity| self.is_later(identity)) {
+            Ok(identity) => {
+                let expires = identity.expires();
+                self.adopt(identity);
+                self.leave_forbidden(now);
+                self.rules.tally.refreshed("accepted");
+                json!({ "ok": true, "expires": expires, "expires_in_ms": self.left(clock).map(say::milliseconds) })
+            }
+            Err(refused) => {
+                self.rules.tally.refreshed("refused");
+                self.note(refused.refusal, refused.detail.as_deref().unwrap_or("a refresh"), false);
+                self.violated(now);
+                say::error(&refused)
+            }
+        };
+        if let Some(id) = refresh.id {
+            self.tell_client(say::ack(self.parser(), namespace, id, &answer));
+        }
+    }
+
+    /// A refresh brings more time, or it is none: an old token must not take the place of a newer one.
+    fn is_later(&self, identity: Identity) -> Result<Identity, Refused> {
+        let before = self.identity.as_ref().and_then(Identity::expires);
+        match (before, identity.expires()) {
+            (Some(before), Some(after)) if after < before => {
+                Err(Refused::because(Refusal::TokenExpired, "the token expires before the one it is to replace"))
+            }
+            _ => Ok(identity),
+        }
+    }
+
+    /// How long the identity is still good, leeway not counted.
+    pub(super) fn left(&self, clock: SystemTime) -> Option<Duration> {
+        let expires = self.identity.as_ref()?.expires()?;
+        let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(expires))?;
+        Some(at.duration_since(clock).unwrap_or_default())
+    }
+}
+
+/// The text that follows an event's name.
+fn second_text(json: &str) -> Option<Zeroizing<String>> {
+    let arguments: Vec<Value> = serde_json::from_str(json).ok()?;
+    match arguments.into_iter().nth(1)? {
+        Value::String(token) => Some(Zeroizing::new(token)),
+        _ => None,
+    }
+}

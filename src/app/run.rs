@@ -192,6 +192,7 @@ impl Running {
                 let generation = gate.generation();
                 let now = Instant::now();
                 gate.ledger.sweep(now);
+                gate.tend(now);
                 let limiters: Vec<_> = generation.limiters().into_iter().cloned().collect();
                 // Some tens of milliseconds when the tables are full.
                 let _ = tokio::task::spawn_blocking(move || limiters.iter().for_each(|limiter| limiter.sweep(now))).await;

@@ -1,4 +1,4 @@
-//! From the command line to the judges: `explain origin`, `explain token` and `token` load the configuration, pick the route
+//! From the command line to the judges: `explain origin`, `explain access`, `explain token` and `token` load the configuration, pick the route
 //! that is asked about, and print what the judge says. The reports themselves are made in files of their own.
 
 use std::{
@@ -11,11 +11,22 @@ use std::{
 
 use serde_json::Value;
 
-use super::{args, explain_origin, explain_token, token};
+use super::{
+    args,
+    explain_access::{self, Wish},
+    explain_origin, explain_token, token,
+};
 use crate::{
-    config::{self, Config, Sources, auth::Auth, origin::Origin, route::Route},
+    config::{
+        self, Config, Sources,
+        access::Subject,
+        auth::Auth,
+        origin::Origin,
+        route::{Kind, Route},
+    },
     net::tls::trust,
     policy::{
+        access::Book,
         auth::Verifier,
         origin::{Judge, Surroundings},
     },
@@ -41,10 +52,53 @@ pub fn origin(sources: &Sources, url: &str, path: Option<&str>) -> ExitCode {
     }))
 }
 
+/// May somebody do this, and by which rule.
+pub fn access(
+    sources: &Sources,
+    wish: args::Wish,
+    (namespace, name): (&str, &str),
+    token: Option<&str>,
+    path: Option<&str>,
+) -> ExitCode {
+    let subject = match wish {
+        args::Wish::Join => Subject::Join,
+        args::Wish::Send => Subject::Send,
+        args::Wish::Receive => Subject::Receive,
+        args::Wish::Request => Subject::Request,
+    };
+    told(load(sources).and_then(|config| {
+        let route = route_of(&config, path)?;
+        let access = route.map_or(&config.access, |route| &route.access);
+        let kind = match (route, subject) {
+            (Some(route), _) => route.kind,
+            (None, Subject::Request) => Kind::Http,
+            (None, Subject::Join | Subject::Send | Subject::Receive) => Kind::Socketio,
+        };
+        if !kind.has(subject) {
+            return Err(format!("there is nothing to {} on this kind of route; --path names another", subject.name()));
+        }
+        let book = Book::new(access, kind).map_err(|_| "the rules of access cannot be read".to_string())?;
+        let identity = match token {
+            None => None,
+            Some(text) => {
+                let text = if text == "-" { from_input()? } else { text.to_string() };
+                let verifier = verifier_of(auth_of(&config, path)?, &book.claims())?;
+                match verifier.verify(text.trim(), SystemTime::now()) {
+                    Ok(identity) => Some(identity),
+                    Err(refusal) => {
+                        return Ok(format!("refused: the gate refuses this token: {refusal}\n  explain token says more"));
+                    }
+                }
+            }
+        };
+        Ok(explain_access::report(access, &book, &Wish { subject, namespace, name }, identity.as_ref()))
+    }))
+}
+
 /// Which checks a token passes.
 pub fn explain(sources: &Sources, text: &str, path: Option<&str>) -> ExitCode {
     told(load(sources).and_then(|config| {
-        let verifier = verifier_of(auth_of(&config, path)?)?;
+        let verifier = verifier_of(auth_of(&config, path)?, &[])?;
         let text = if text == "-" { from_input()? } else { text.to_string() };
         Ok(explain_token::report(&verifier, text.trim(), SystemTime::now()))
     }))
@@ -105,14 +159,14 @@ fn route_of<'a>(config: &'a Config, path: Option<&str>) -> Result<Option<&'a Rou
     }
 }
 
-/// The judge of tokens, with an issuer's keys fetched.
-fn verifier_of(auth: &Auth) -> Result<Verifier, String> {
+/// The judge of tokens, with an issuer's keys fetched. `kept` are claims that are looked at.
+fn verifier_of(auth: &Auth, kept: &[String]) -> Result<Verifier, String> {
     let needs_keys = auth.jwks_url.is_some() || auth.oidc_issuer.is_some();
     let trust = match needs_keys {
         true => Some(Arc::new(trust::client_config(auth.jwks_ca.as_deref(), None).map_err(|problem| problem.to_string())?)),
         false => None,
     };
-    let verifier = Verifier::new(auth, &[], trust)
+    let verifier = Verifier::new(auth, kept, trust)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
     if let Some(jwks) = verifier.jwks() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;

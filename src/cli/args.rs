@@ -89,6 +89,7 @@ Examples:
   sockgate explain listen.address                      its value, where it came from, what it does
   sockgate explain origin                              all keys of a table that exists ([origin])
   sockgate explain origin https://app.example.com      may this page connect, and if not, what to write
+  sockgate explain access send admin:kick --token -    may who has this token send that, and by which rule
   sockgate explain token eyJhbGciOi\u{2026}                  which checks a token passes (- reads it from standard input)
 
 A token on the command line can be seen by other users of the machine; prefer - for real ones.
@@ -168,6 +169,26 @@ pub enum About {
         #[arg(long, value_name = "PATH")]
         path: Option<String>,
     },
+    /// May somebody join a namespace, send or receive an event, or request a path, and which rule says so. Without more: the
+    /// keys of [access]
+    #[command(after_help = EXPLAINED)]
+    Access {
+        /// What is wished for
+        #[arg(value_name = "WISH", requires = "name")]
+        wish: Option<Wish>,
+        /// The namespace, event or path
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+        /// The namespace of an event
+        #[arg(long = "in", value_name = "NAMESPACE", default_value = "/")]
+        namespace: String,
+        /// The token of who wishes it, or - to read it from standard input
+        #[arg(long, value_name = "JWT")]
+        token: Option<String>,
+        /// The path whose route is asked, where routes differ
+        #[arg(long, value_name = "PATH")]
+        path: Option<String>,
+    },
     /// Which claims a token has, which checks it passes and which it fails
     #[command(after_help = EXPLAINED)]
     Token {
@@ -223,6 +244,19 @@ pub struct Reference {
     /// In which form
     #[arg(long, value_enum, default_value_t = Format::Markdown)]
     pub format: Format,
+}
+
+/// What rules of access are about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Wish {
+    /// A namespace
+    Join,
+    /// An event of the client
+    Send,
+    /// An event of the app
+    Receive,
+    /// A path of a plain route
+    Request,
 }
 
 /// The forms of the reference.

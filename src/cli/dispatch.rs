@@ -19,6 +19,10 @@ pub fn main() -> ExitCode {
         Verb::Reference(how) => reference::reference(how),
         Verb::Explain(what) => match (&what.about, &what.key) {
             (Some(About::Origin { url: None, .. }), _) => explain::key(&sources(), "origin"),
+            (Some(About::Access { wish: Some(wish), name: Some(name), namespace, token, path }), _) => {
+                about::access(&sources(), *wish, (namespace, name), token.as_deref(), path.as_deref())
+            }
+            (Some(About::Access { .. }), _) => explain::key(&sources(), "access"),
             (None, Some(key)) => explain::key(&sources(), key),
             (Some(About::Origin { url: Some(url), path }), _) => about::origin(&sources(), url, path.as_deref()),
             (Some(About::Token { token, path }), _) => about::explain(&sources(), token, path.as_deref()),

@@ -50,6 +50,9 @@ fn write_checks(page: &mut String, explanation: &Explanation) -> std::fmt::Resul
             Err(refusal) => writeln!(page, "  FAIL  {}: {refusal} ({})", check.name, refusal.name())?,
         }
     }
+    if explanation.is_for_authorizer {
+        return writeln!(page, "\nWhether the gate lets this token in, the authorizer has to say; it was not asked.");
+    }
     writeln!(page, "\n{}", if explanation.is_good() { "The gate lets this token in." } else { "The gate refuses this token." })
 }
 

@@ -8,6 +8,7 @@ pub mod check;
 pub mod demo;
 pub mod dispatch;
 pub mod explain;
+pub mod explain_access;
 pub mod explain_origin;
 pub mod explain_token;
 pub mod health;

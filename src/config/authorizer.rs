@@ -12,7 +12,8 @@ use super::{Secret, units::Period};
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Authorizer {
-    /// Where it is asked: `https`, or `http` on an address of this machine or a private network. Not set: nobody is asked. While
+    /// Where it is asked: `https`, or `http` to this machine or a private network. Asked when somebody connects, not again while the
+    /// session lasts. Not set: nobody is asked. While
     /// it cannot be reached, nobody gets in whom it would be asked about (503 `authorizer_unavailable`); redirects are not
     /// followed.
     pub url: Option<String>,

@@ -14,7 +14,6 @@ use crate::{
         auth::{Auth, When},
         limit::Limit,
         route::{Kind, Route},
-        upstream::Upstream,
     },
     net::tls::trust,
     policy::{
@@ -67,15 +66,14 @@ struct Judges {
     access: Book,
 }
 
-/// A judge of tokens, and the rules and further claims it was made for.
+/// A judge of tokens, and the rules it was made for.
 pub(super) struct Made {
     auth: Auth,
-    kept: Vec<String>,
     verifier: Arc<Verifier>,
 }
 
 impl Builder<'_> {
-    fn judges(&self, index: usize, route: &Route, upstream: Option<&Upstream>, obstacles: &mut Vec<Obstacle>) -> Option<Judges> {
+    fn judges(&self, index: usize, route: &Route, obstacles: &mut Vec<Obstacle>) -> Option<Judges> {
         let mut note = |under: &str, what: &dyn Display, instead: &str| {
             // The listener's own options are no route's.
             let key = match index == LOBBY || under.starts_with("listen.") {
@@ -97,7 +95,7 @@ impl Builder<'_> {
             .map_err(|problems| problems.iter().for_each(|problem| note(&problem.key, &problem.what, &problem.instead)))
             .ok();
         let verifier = self
-            .verifier(route, upstream, access.as_ref())
+            .verifier(&route.auth)
             .map_err(|problems| problems.iter().for_each(|problem| note(&problem.key, &problem.what, &problem.instead)))
             .ok();
         let identity = IdentityHeaders::new(&route.auth)
@@ -109,7 +107,7 @@ impl Builder<'_> {
     /// Without an app server there is no room, but what is wrong with its rules is told all the same.
     pub fn room(&self, index: usize, route: &Route, pool: Option<&Arc<Pool>>, obstacles: &mut Vec<Obstacle>) -> Option<Room> {
         let upstream = self.config.upstream.iter().find(|upstream| pool.is_some_and(|pool| pool.name() == upstream.name));
-        let judges = self.judges(index, route, upstream, obstacles);
+        let judges = self.judges(index, route, obstacles);
         let (pool, upstream, Judges { origin, verifier, identity, access }) = (pool?, upstream?, judges?);
         let access = Arc::new(access);
         let limiter = self.limiter(index, route);
@@ -158,12 +156,12 @@ impl Builder<'_> {
         })
     }
 
-    /// What packets are judged by, where any rule needs to see them.
+    /// What packets are judged by. Also where no rule needs to see them any more: sessions that are judged already go on.
     fn rules(&self, route: &Route, access: &Arc<Book>, limiter: &Limiter, verifier: &Verifier) -> Option<Arc<Rules>> {
-        let limits = limiter.packets();
-        if route.kind != Kind::Socketio || !Rules::are_needed(route, access, limits) {
+        if route.kind != Kind::Socketio {
             return None;
         }
+        let limits = limiter.packets();
         let rules = Rules::new(route, access.clone(), limits.clone(), verifier.places(), &self.lasting.metrics);
         Some(Arc::new(rules))
     }
@@ -178,29 +176,33 @@ impl Builder<'_> {
     }
 
     /// The judge of the route's tokens: one for all routes that say the same, so that an issuer is asked once.
-    fn verifier(
-        &self,
-        route: &Route,
-        upstream: Option<&Upstream>,
-        access: Option<&Book>,
-    ) -> Result<Arc<Verifier>, Vec<AuthProblem>> {
-        let hashed = match upstream.map(Hash::of) {
-            Some(Hash::Claim(path)) => Some(path),
-            Some(Hash::Nothing | Hash::Subject | Hash::Address | Hash::Header(_)) | None => None,
-        };
-        let kept: Vec<String> = hashed.into_iter().chain(access.map(Book::claims).unwrap_or_default()).collect();
+    fn verifier(&self, auth: &Auth) -> Result<Arc<Verifier>, Vec<AuthProblem>> {
         let mut made = self.verifiers.borrow_mut();
-        if let Some(same) = made.iter().find(|made| made.auth == route.auth && made.kept == kept) {
+        if let Some(same) = made.iter().find(|made| made.auth == *auth) {
             return Ok(same.verifier.clone());
         }
-        let trust = trust_of(&route.auth)?;
-        let verifier = Arc::new(Verifier::new(&route.auth, &kept, trust)?.counted(&self.lasting.metrics));
+        let trust = trust_of(auth)?;
+        let verifier = Arc::new(Verifier::new(auth, &self.kept(auth), trust)?.counted(&self.lasting.metrics));
         // An issuer's keys are its keys wherever they were used before.
         for before in self.before.iter().flat_map(|before| before.rooms) {
             verifier.inherit(&before.verifier);
         }
-        made.push(Made { auth: route.auth.clone(), kept, verifier: verifier.clone() });
+        made.push(Made { auth: auth.clone(), verifier: verifier.clone() });
         Ok(verifier)
+    }
+
+    /// Claims that balancing and the rules of access look at, on any route with these rules for tokens.
+    fn kept(&self, auth: &Auth) -> Vec<String> {
+        let mut kept = Vec::new();
+        for route in self.config.route.iter().filter(|route| route.auth == *auth) {
+            let upstream = self.config.upstream.iter().find(|upstream| upstream.name == route.upstream);
+            if let Some(Hash::Claim(path)) = upstream.map(Hash::of) {
+                kept.push(path);
+            }
+            // What is wrong with the rules is told where the room is built.
+            kept.extend(Book::new(&route.access, route.kind).map(|book| book.claims()).unwrap_or_default());
+        }
+        kept
     }
 
     /// The route's limiter: the general one where its numbers are the general ones, so that an address is counted once.

@@ -43,6 +43,8 @@ use crate::{
 pub struct Generation {
     /// Counted from 1.
     pub number: u64,
+    /// When it was built.
+    pub began: Instant,
     pub config: Arc<Config>,
     routes: Routes,
     rooms: Vec<Room>,
@@ -123,6 +125,7 @@ impl Generation {
         match (obstacles.is_empty(), lobby) {
             (true, Some(lobby)) => Ok(Self {
                 number: before.map_or(1, |before| before.number + 1),
+                began: now,
                 routes: Routes::new(&config.route),
                 hsts: hsts(&config),
                 shape: Shape::new(&config.listen),

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::Room;
 use crate::{
-    config::{auth::When, route::Kind},
+    config::auth::When,
     http::{forwarded::Client, head::Head, headers},
     policy::{
         Refusal, Refused,
@@ -100,7 +100,7 @@ pub async fn newcomer(
     // Tokens that contradict each other are refused at once, also where the packet may bring another.
     let found = shown.token()?;
     let mark = |found: &Token| TokenMark { tag: token_tag(&found.text), by_header: found.place == Place::Header };
-    if room.verifier.when() == When::Connect && room.venue.kind == Kind::Socketio {
+    if room.verifier.when() == When::Connect && matches!(asked, Asked::Open | Asked::OpenWebSocket) {
         return Ok((None, found.map(mark), asked));
     }
     let found = found.ok_or(Refusal::TokenAbsent)?;

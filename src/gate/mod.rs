@@ -6,6 +6,7 @@ pub mod generation;
 pub mod identify;
 mod obstacle;
 pub mod pipeline;
+mod renew;
 pub mod reply;
 pub mod room;
 pub mod story;
@@ -16,7 +17,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -43,6 +44,9 @@ pub struct Gate {
     /// What the workers lend to their requests.
     benches: Mutex<Vec<Arc<Bench>>>,
 }
+
+/// Handshakes that began under one generation end within this time.
+const UNDER_WAY: Duration = Duration::from_secs(30);
 
 /// What the workers are busy with.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -76,10 +80,23 @@ impl Gate {
         self.generation.load_full()
     }
 
-    /// Puts the next generation in effect, whole and at once; gives back the one before.
+    /// Puts the next generation in effect, whole and at once, also for the sessions that are open; gives back the one before.
     pub fn swap(&self, next: Generation) -> Arc<Generation> {
         self.metrics.generation.set(next.number as i64);
-        self.generation.swap(Arc::new(next))
+        let before = self.generation.swap(Arc::new(next));
+        self.renew_sessions();
+        before
+    }
+
+    /// Sessions may have been opened under a generation while it was replaced: until `UNDER_WAY` is over this finds them.
+    pub fn tend(&self, now: Instant) {
+        if now < self.generation().began + UNDER_WAY {
+            self.renew_sessions();
+        }
+    }
+
+    fn renew_sessions(&self) {
+        renew::sessions(&self.generation(), &self.ledger, Instant::now());
     }
 
     /// `/readyz` says no from here on.

@@ -132,7 +132,7 @@ pub struct Venue {
     pub leeway: Duration,
     /// Whose tokens are good: for those that packets bring.
     pub verifier: Arc<Verifier>,
-    /// What packets are judged by; `None`: the sessions of this route are plain.
+    /// What packets are judged by; `None`: there are none on this route.
     pub rules: Option<Arc<Rules>>,
 }
 
@@ -179,6 +179,7 @@ impl Venue {
         let opened = Opened {
             key,
             route: self.index,
+            tag: self.tag,
             path: self.path.clone(),
             transport: by.transport,
             subject: by.identity.and_then(Identity::subject).map(str::to_string),
@@ -196,7 +197,7 @@ impl Venue {
     /// The judge of a session, where packets are judged.
     fn judge(&self, key: Key, by: &Opener<'_>) -> Option<Arc<Judged>> {
         let start = Start {
-            rules: self.rules.clone()?,
+            rules: self.rules.clone().filter(|rules| rules.is_needed)?,
             identity: by.identity.cloned(),
             shown: by.shown.cloned(),
             address: by.address,

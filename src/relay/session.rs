@@ -71,10 +71,11 @@ pub enum Reason {
     Killed,
     ConnectTimeout,
     Idle,
+    RouteGone,
 }
 
 impl Reason {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::ClientClosed,
         Self::AppClosed,
         Self::ClientGone,
@@ -96,6 +97,7 @@ impl Reason {
         Self::Killed,
         Self::ConnectTimeout,
         Self::Idle,
+        Self::RouteGone,
     ];
 
     /// The stable name, the same in log, metric and `/status`.
@@ -122,6 +124,7 @@ impl Reason {
             Self::Killed => "killed",
             Self::ConnectTimeout => "connect_timeout",
             Self::Idle => "session_idle",
+            Self::RouteGone => "route_gone",
         }
     }
 
@@ -134,7 +137,7 @@ impl Reason {
             Self::Abuse => 4429,
             Self::ConnectTimeout | Self::Idle => 4408,
             Self::MalformedPacket => 4400,
-            Self::Draining => 1012,
+            Self::Draining | Self::RouteGone => 1012,
             Self::Silent | Self::Abandoned => 4408,
             Self::TooLarge => 1009,
             Self::Malformed => 1002,
@@ -220,6 +223,8 @@ pub struct Held {
 pub struct Session {
     pub key: Key,
     pub route: usize,
+    /// The route's stable name, by which a later configuration knows it again.
+    pub tag: u64,
     pub path: String,
     /// Where it lives.
     pub member: String,
@@ -262,6 +267,7 @@ pub struct Session {
 pub struct Opened {
     pub key: Key,
     pub route: usize,
+    pub tag: u64,
     pub path: String,
     pub transport: Transport,
     pub subject: Option<String>,
@@ -283,6 +289,7 @@ impl Session {
         Self {
             key: opened.key,
             route: opened.route,
+            tag: opened.tag,
             path: opened.path,
             subject: opened.subject,
             address: opened.address,

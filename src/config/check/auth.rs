@@ -3,16 +3,24 @@
 use crate::config::{
     Secret,
     auth::{Algorithm, Auth, IdentityHeaders, Key, When},
+    authorizer::Usage,
+    route::Kind,
 };
 
-use super::bench::{Bench, SECRET_SIZE, is_token};
+use super::{
+    address,
+    authorizer::authorizer,
+    bench::{Bench, SECRET_SIZE, is_token},
+    connect::connect,
+};
 
-pub fn auth(table: &str, auth: &Auth, bench: &mut Bench<'_>) {
+pub fn auth(table: &str, auth: &Auth, kind: Kind, bench: &mut Bench<'_>) {
     let key = |name: &str| format!("{table}.{name}");
-    if auth.when == When::Handshake {
-        if !has_keys(auth) {
-            let instead = "Set auth.secret_file or JWT_SECRET, list auth.keys, or name auth.jwks_url or auth.oidc_issuer; to let everybody \
-                           in write auth.when = \"none\"";
+    if auth.when != When::None {
+        let has_authorizer = auth.authorizer.url.is_some() && auth.authorizer.usage == Usage::Opaque;
+        if !has_keys(auth) && !has_authorizer {
+            let instead = "Set auth.secret_file or JWT_SECRET, list auth.keys, or name auth.jwks_url, auth.oidc_issuer or \
+                           auth.authorizer.url; to let everybody in write auth.when = \"none\"";
             bench.refuse(&key("when"), "every handshake needs a token, and there is no key to check one with", instead);
         }
         if auth.from.is_empty() {
@@ -31,6 +39,8 @@ pub fn auth(table: &str, auth: &Auth, bench: &mut Bench<'_>) {
     }
     algorithms(table, auth, bench);
     remote(table, auth, bench);
+    authorizer(&key("authorizer"), auth, has_keys(auth), bench);
+    connect(table, auth, kind, bench);
     if auth.subject.is_empty() {
         bench.refuse(&key("subject"), "no claim names the subject", "Write for example \"sub\"");
     }
@@ -66,14 +76,20 @@ fn secret_size(key: &str, secret: &Secret, bench: &mut Bench<'_>) {
 fn place(key: &str, from: &str, bench: &mut Bench<'_>) {
     let is_known = match from.split_once(':') {
         None => matches!(from, "header" | "subprotocol"),
+        Some(("connect", path)) => path.len() <= 128 && path.split('.').all(is_plain),
         Some(("cookie", name)) => is_token(name),
-        Some(("query", name)) => is_token(name) && !matches!(name, "EIO" | "transport" | "sid" | "t" | "j" | "b64"),
+        Some(("query", name)) => is_plain(name) && !matches!(name, "EIO" | "transport" | "sid" | "t" | "j" | "b64"),
         Some(_) => false,
     };
     if !is_known {
-        let instead = "Write header, cookie:NAME, query:NAME or subprotocol";
+        let instead = "Write connect:NAME, header, cookie:NAME, query:NAME or subprotocol";
         bench.refuse(key, format!("{from:?} is no place for a token"), instead);
     }
+}
+
+/// A name that needs no encoding in a query and no escape in JSON.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
 }
 
 fn one_key(table: &str, key: &Key, bench: &mut Bench<'_>) {
@@ -123,23 +139,10 @@ fn remote(table: &str, auth: &Auth, bench: &mut Bench<'_>) {
     for (name, url) in [("jwks_url", &auth.jwks_url), ("oidc_issuer", &auth.oidc_issuer)] {
         let Some(url) = url else { continue };
         let key = format!("{table}.{name}");
-        let parsed = url.parse::<http::Uri>().ok().filter(|parsed| parsed.scheme().is_some() && parsed.authority().is_some());
-        let Some(parsed) = parsed else {
-            bench.refuse(&key, "it is no URL", "Write for example https://id.example.com");
-            continue;
-        };
-        if parsed.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            bench.refuse(&key, "a URL with a user name or password is not asked", "Remove everything up to the @");
-        }
-        let is_loopback = matches!(parsed.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
-        match parsed.scheme_str() {
-            Some("https") => {}
-            Some("http") if is_loopback => {}
-            Some("http") if bench.is_production => {
-                bench.refuse(&key, "keys fetched over plain http can be anybody's, and this is production", "Use https");
-            }
-            Some("http") => bench.warn(&key, "keys fetched over plain http can be anybody's", "Use https"),
-            _ => bench.refuse(&key, "it is neither https nor http", "Write for example https://id.example.com"),
+        if let Some(parsed) = address::sound(&key, url, "https://id.example.com", bench)
+            && !address::is_loopback(&parsed)
+        {
+            address::secure(&key, &parsed, "keys fetched over plain http can be anybody's", bench);
         }
     }
 }

@@ -18,7 +18,7 @@ pub fn judge(config: &Config, provenance: &Provenance, problems: &mut Vec<Proble
     for (index, route) in config.route.iter().enumerate() {
         let table = |name: &str| format!("route.{index}.{name}");
         pages::origin(&table("origin"), &route.origin, &mut bench);
-        auth::auth(&table("auth"), &route.auth, &mut bench);
+        auth::auth(&table("auth"), &route.auth, route.kind, &mut bench);
         access::access(&format!("route.{index}."), &route.access, &route.auth, route.kind, &mut bench);
         carriage::limit(&table("limit"), &route.limit, &mut bench);
         carriage::socketio(&table("socketio"), &route.socketio, &mut bench);
@@ -26,7 +26,7 @@ pub fn judge(config: &Config, provenance: &Provenance, problems: &mut Vec<Proble
     // The top tables are what routes made of them; alone they are judged only when no route takes them up.
     if config.route.is_empty() {
         pages::origin("origin", &config.origin, &mut bench);
-        auth::auth("auth", &config.auth, &mut bench);
+        auth::auth("auth", &config.auth, Kind::Socketio, &mut bench);
         access::access("", &config.access, &config.auth, Kind::default(), &mut bench);
         carriage::limit("limit", &config.limit, &mut bench);
         carriage::socketio("socketio", &config.socketio, &mut bench);

@@ -2,9 +2,12 @@
 //! tells the story. Routes are judged with what they inherit, and blame falls on the line where a value was written.
 
 mod access;
+mod address;
 mod auth;
+mod authorizer;
 mod bench;
 mod carriage;
+mod connect;
 mod judge;
 mod listening;
 mod pages;

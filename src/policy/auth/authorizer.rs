@@ -5,8 +5,8 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -15,7 +15,7 @@ use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, Uri};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::{
     sync::{OnceCell, Semaphore},
     time::{Instant, timeout},
@@ -50,12 +50,20 @@ pub(super) struct Authorizer {
     deadline: Duration,
     cache: Mutex<Cache>,
     /// Questions under way, each with those that wait for its answer.
-    flights: Mutex<HashMap<Fingerprint, Arc<OnceCell<Answer>>>>,
+    flights: Mutex<HashMap<Fingerprint, Flight>>,
     turns: Semaphore,
     waiting: AtomicUsize,
     most_waiting: usize,
-    is_failing: AtomicBool,
+    /// Claims that anybody looks at, by their outermost name. Others are not kept.
+    names: Vec<String>,
+    told: Mutex<Option<Instant>>,
     counts: Asked,
+}
+
+/// A question under way, and how many wait for its answer.
+struct Flight {
+    answer: Arc<OnceCell<Answer>>,
+    askers: usize,
 }
 
 /// What it says about a token.
@@ -80,15 +88,15 @@ enum Silence {
 }
 
 impl Authorizer {
-    /// The authorizer as configured. None: there is none, or something is wrong with it.
-    pub fn new(wanted: &authorizer::Authorizer, problems: &mut Vec<AuthProblem>) -> Option<Self> {
+    /// The authorizer as configured, of whose claims the rules look at those of these names. None: there is none, or something is
+    /// wrong with it.
+    pub fn new(wanted: &authorizer::Authorizer, names: Vec<String>, problems: &mut Vec<AuthProblem>) -> Option<Self> {
         let text = wanted.url.as_deref()?;
         let address = text.parse::<Uri>().ok().filter(|address| fetch::is_address(address) && !text.contains('#'));
         let Some(address) = address else {
-            let what = format!("{text:?} is not an address");
             problems.push(AuthProblem::new(
                 "auth.authorizer.url",
-                what,
+                "it is not an address",
                 "write one such as \"https://id.example.com/introspect\"",
             ));
             return None;
@@ -116,7 +124,8 @@ impl Authorizer {
             turns: Semaphore::new(wanted.in_flight.clamp(1, Semaphore::MAX_PERMITS)),
             waiting: AtomicUsize::new(0),
             most_waiting: wanted.in_flight.saturating_mul(QUEUE),
-            is_failing: AtomicBool::new(false),
+            names,
+            told: Mutex::default(),
             counts: Asked::default(),
         })
     }
@@ -133,41 +142,46 @@ impl Authorizer {
     /// for one of its own. Dropping the future gives up the question, unless somebody else waits for its answer.
     pub async fn claims(&self, token: &str, now: SystemTime) -> Result<Arc<Claims>, TokenRefusal> {
         let fingerprint = fingerprint(token);
-        let remembered = self.cache().find(&fingerprint, Instant::now().into_std());
-        match remembered {
-            Some(Remembered::Yes(claims)) => {
-                self.counts.remembered_yes.inc();
-                return Ok(claims);
+        let answer = match self.remembered(&fingerprint) {
+            Some(answer) => Some(answer),
+            None => {
+                let asker = Asker::join(self, fingerprint);
+                let answer = asker.answer.get_or_init(|| self.ask(token, fingerprint, now));
+                timeout(self.deadline.saturating_mul(2), answer).await.ok().cloned()
             }
-            Some(Remembered::No) => {
-                self.counts.remembered_no.inc();
-                return Err(TokenRefusal::Denied);
-            }
-            None => {}
-        }
-        let flight = Flight::join(self, fingerprint);
-        let answer = flight.cell.get_or_init(|| self.ask(token, fingerprint, now));
-        match timeout(self.deadline.saturating_mul(2), answer).await.ok() {
-            Some(Answer::Yes(claims)) => Ok(claims.clone()),
+        };
+        match answer {
+            Some(Answer::Yes(claims)) => Ok(claims),
             Some(Answer::No) => Err(TokenRefusal::Denied),
             Some(Answer::Nothing) | None => Err(TokenRefusal::AuthorizerUnavailable),
         }
     }
 
-    /// Asks once, remembers the answer and tells the log when it begins to fail and when it ends.
+    fn remembered(&self, token: &Fingerprint) -> Option<Answer> {
+        let (counter, answer) = match self.cache().find(token, Instant::now().into_std())? {
+            Remembered::Yes(claims) => (&self.counts.remembered_yes, Answer::Yes(claims)),
+            Remembered::No => (&self.counts.remembered_no, Answer::No),
+        };
+        counter.inc();
+        Some(answer)
+    }
+
+    /// Asks once and remembers the answer.
     async fn ask(&self, token: &str, fingerprint: Fingerprint, now: SystemTime) -> Answer {
+        // It may have come between the first look and the place in the list.
+        if let Some(answer) = self.remembered(&fingerprint) {
+            return answer;
+        }
         let outcome = timeout(self.deadline, self.call(token)).await.unwrap_or(Err(FetchError::TooSlow.into()));
         match outcome {
             Ok(Some(claims)) => {
                 self.counts.yes.inc();
-                self.tell(None);
                 let claims = Arc::new(claims);
                 self.cache().say_yes(fingerprint, claims.clone(), time_left(&claims, now), Instant::now().into_std());
                 Answer::Yes(claims)
             }
             Ok(None) => {
                 self.counts.no.inc();
-                self.tell(None);
                 self.cache().say_no(fingerprint, Instant::now().into_std());
                 Answer::No
             }
@@ -178,7 +192,7 @@ impl Authorizer {
                     Silence::Fetch(_) | Silence::Unsound(_) | Silence::Undecided => &self.counts.failed,
                 };
                 counter.inc();
-                self.tell(Some(cause));
+                self.tell(&cause);
                 Answer::Nothing
             }
         }
@@ -186,24 +200,30 @@ impl Authorizer {
 
     /// The claims of a good token, None of a bad one.
     async fn call(&self, token: &str) -> Result<Option<Claims>, Silence> {
-        let _place = Place::in_queue(self)?;
+        let _in_line = InLine::join(self)?;
         // It is closed by nobody.
         let _turn = self.turns.acquire().await.map_err(|_| Silence::Busy)?;
         let question = self.question(token).ok_or(FetchError::Url)?;
         let reply = self.fetcher.ask(&self.address, &question).await?;
         match (self.kind, reply.status) {
             (AuthorizerKind::App, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Ok(None),
-            (AuthorizerKind::App, StatusCode::OK) => Ok(Some(Claims::of(strict::object(&reply.body)?))),
+            (AuthorizerKind::App, StatusCode::OK) => Ok(Some(self.kept(strict::object(&reply.body)?))),
             (AuthorizerKind::Introspection, StatusCode::OK) => {
                 let claims = strict::object(&reply.body)?;
                 match claims.get("active") {
-                    Some(Value::Bool(true)) => Ok(Some(Claims::of(claims))),
+                    Some(Value::Bool(true)) => Ok(Some(self.kept(claims))),
                     Some(Value::Bool(false)) => Ok(None),
                     _ => Err(Silence::Undecided),
                 }
             }
             (AuthorizerKind::App | AuthorizerKind::Introspection, other) => Err(FetchError::Status(other.as_u16()).into()),
         }
+    }
+
+    /// What the rules look at of an answer. Not held: the rest of what an app knows about a person, and its size.
+    fn kept(&self, mut claims: Map<String, Value>) -> Claims {
+        claims.retain(|name, _| self.names.contains(name));
+        Claims::of(claims)
     }
 
     fn question(&self, token: &str) -> Option<Question> {
@@ -223,71 +243,74 @@ impl Authorizer {
         }
     }
 
-    /// Once when it begins, once when it is over; every single one is counted.
-    fn tell(&self, cause: Option<Silence>) {
-        let was_failing = self.is_failing.swap(cause.is_some(), Ordering::Relaxed);
-        match cause {
-            Some(cause) if was_failing => tracing::debug!(authorizer = self.address.host(), %cause, "no answer about a token"),
-            Some(cause) => tracing::warn!(authorizer = self.address.host(), %cause, "no answer about a token"),
-            None if was_failing => tracing::info!(authorizer = self.address.host(), "the authorizer answers again"),
-            None => {}
+    /// Loud now and then; every single one is counted.
+    fn tell(&self, cause: &Silence) {
+        let now = Instant::now();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| now.duration_since(told) >= TOLD_EVERY) {
+            *told = Some(now);
+            tracing::warn!(authorizer = self.address.host(), %cause, "no answer about a token");
+        } else {
+            tracing::debug!(authorizer = self.address.host(), %cause, "no answer about a token");
         }
     }
 
-    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
+    fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn flights(&self) -> std::sync::MutexGuard<'_, HashMap<Fingerprint, Arc<OnceCell<Answer>>>> {
+    fn flights(&self) -> MutexGuard<'_, HashMap<Fingerprint, Flight>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// One who waits for an answer. The first asks; when the first goes away, the next does. The last one takes the question from
 /// the list, so what is in it is bounded by who waits.
-struct Flight<'a> {
+struct Asker<'a> {
     authorizer: &'a Authorizer,
     token: Fingerprint,
-    cell: Arc<OnceCell<Answer>>,
+    answer: Arc<OnceCell<Answer>>,
 }
 
-impl<'a> Flight<'a> {
+impl<'a> Asker<'a> {
     fn join(authorizer: &'a Authorizer, token: Fingerprint) -> Self {
         let mut flights = authorizer.flights();
-        if let Some(cell) = flights.get(&token) {
+        let flight = flights.entry(token).or_insert_with(|| Flight { answer: Arc::default(), askers: 0 });
+        if flight.askers > 0 {
             authorizer.counts.shared.inc();
-            return Self { authorizer, token, cell: cell.clone() };
         }
-        let cell = Arc::new(OnceCell::new());
-        flights.insert(token, cell.clone());
-        Self { authorizer, token, cell }
+        flight.askers += 1;
+        Self { authorizer, token, answer: flight.answer.clone() }
     }
 }
 
-impl Drop for Flight<'_> {
+impl Drop for Asker<'_> {
     fn drop(&mut self) {
         let mut flights = self.authorizer.flights();
-        let is_mine = flights.get(&self.token).is_some_and(|cell| Arc::ptr_eq(cell, &self.cell));
-        // An answer is for those who asked before it came; who comes later finds it in the cache, or asks again. The list has
-        // one of the two that are left with the last.
-        if is_mine && (self.cell.initialized() || Arc::strong_count(&self.cell) <= 2) {
+        // Another question about the same token may have begun since this one was answered.
+        let Some(flight) = flights.get_mut(&self.token).filter(|flight| Arc::ptr_eq(&flight.answer, &self.answer)) else {
+            return;
+        };
+        flight.askers -= 1;
+        // An answer is for who asked before it came; who comes later finds it in the cache, or asks again.
+        if flight.askers == 0 || self.answer.initialized() {
             flights.remove(&self.token);
         }
     }
 }
 
 /// A place among those who wait for their turn or have it.
-struct Place<'a>(&'a Authorizer);
+struct InLine<'a>(&'a Authorizer);
 
-impl<'a> Place<'a> {
-    fn in_queue(authorizer: &'a Authorizer) -> Result<Self, Silence> {
+impl<'a> InLine<'a> {
+    fn join(authorizer: &'a Authorizer) -> Result<Self, Silence> {
         let place = Self(authorizer);
         let before = authorizer.waiting.fetch_add(1, Ordering::Relaxed);
         if before < authorizer.most_waiting { Ok(place) } else { Err(Silence::Busy) }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for InLine<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
@@ -333,3 +356,6 @@ const ANSWER_SIZE: usize = 64 * 1024;
 /// Questions that wait or are under way, for each that may be under way: more would not be asked within the deadline, even of an
 /// authorizer that answers in a sixteenth of it.
 const QUEUE: usize = 16;
+
+/// Who reads the log needs to know that it fails, not how often; the metrics say that.
+const TOLD_EVERY: Duration = Duration::from_secs(10);

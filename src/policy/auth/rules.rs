@@ -59,6 +59,16 @@ impl Rules {
         })))
     }
 
+    /// The outermost names of all claims that the rules look at.
+    pub fn names(&self) -> Vec<String> {
+        let paths = [&self.subject, &self.roles, &self.tenant].into_iter().chain(self.required.keys()).chain(&self.kept);
+        let outermost = paths.flat_map(|path| [Some(path.as_str()), path.split('.').next()]).flatten();
+        let mut names: Vec<String> = outermost.chain(REGISTERED).map(str::to_owned).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
     fn expiry(&self, claims: &Claims, now: u64) -> Result<(), TokenRefusal> {
         match claims.seconds("exp")? {
             None if self.expiry_is_required => Err(TokenRefusal::MissingExpiry),
@@ -141,6 +151,9 @@ pub(in crate::policy) fn is_same_claim(claim: &Value, required: &Value) -> bool 
 
 /// It travels in every session id. Real ones have tens of bytes.
 const ISSUER_SIZE: usize = 512;
+
+/// Claims with a rule of their own (RFC 7519 section 4.1).
+const REGISTERED: [&str; 5] = ["aud", "exp", "iat", "iss", "nbf"];
 
 /// Every check, in the order of judgement.
 pub(super) const RULES: [Rule; 9] = [

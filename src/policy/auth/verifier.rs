@@ -44,7 +44,7 @@ pub struct Explanation {
     /// The key that signed it: where it is configured, its id, and the algorithms it is used with.
     pub key: Option<String>,
     pub checks: Vec<Check>,
-    /// Whether the authorizer has a word in it, which is not asked here.
+    /// Whether the authorizer decides, which is not asked here.
     pub is_for_authorizer: bool,
 }
 
@@ -63,7 +63,11 @@ impl Verifier {
         let places = Places::parse(&auth.from).map_err(|found| problems.extend(found)).ok();
         let own = KeyRing::configured(auth, &mut problems);
         let jwks = Jwks::new(auth, trust, &mut problems).map(Arc::new);
-        let authorizer = Authorizer::new(&auth.authorizer, &mut problems);
+        let mut paths: Vec<String> = auth.identity.claims.values().chain(kept).cloned().collect();
+        paths.sort();
+        paths.dedup();
+        let rules = Rules::new(auth, paths);
+        let authorizer = Authorizer::new(&auth.authorizer, rules.names(), &mut problems);
         if auth.subject.is_empty() {
             problems.push(AuthProblem::new("auth.subject", "it names no claim", "write \"sub\""));
         }
@@ -77,11 +81,7 @@ impl Verifier {
             ));
         }
         let Some(places) = places.filter(|_| problems.is_empty()) else { return Err(problems) };
-        let mut paths: Vec<String> = auth.identity.claims.values().chain(kept).cloned().collect();
-        paths.sort();
-        paths.dedup();
         let merge = Merge::new(auth, &places);
-        let rules = Rules::new(auth, paths);
         Ok(Self { when: auth.when, leeway: auth.leeway.0, places, rules, own, jwks, authorizer, merge })
     }
 
@@ -134,7 +134,7 @@ impl Verifier {
     pub fn explain(&self, token: &str, now: SystemTime) -> Explanation {
         let opened = match Opened::new(token) {
             Ok(opened) => opened,
-            Err(refusal) => return Explanation::unreadable(refusal, self.asked_about(token).is_some()),
+            Err(refusal) => return Explanation::unreadable(refusal, self.leaves_open(token, false)),
         };
         let claims = opened.claims();
         let signed = self.with_signer(&opened, Key::describe).map_err(|miss| miss.refusal);
@@ -147,7 +147,8 @@ impl Verifier {
             let now = to_seconds(now);
             checks.extend(RULES.map(|(name, rule)| Check { name, outcome: rule(&self.rules, claims, now) }));
         }
-        let is_for_authorizer = self.asked_about(token).is_some();
+        let is_good = checks.iter().all(|check| check.outcome.is_ok());
+        let is_for_authorizer = self.leaves_open(token, is_good);
         Explanation { header: Ok(opened.header), claims, key: signed.ok(), checks, is_for_authorizer }
     }
 
@@ -192,6 +193,11 @@ impl Verifier {
         let has_keys = !self.own.is_empty() || self.jwks.is_some();
         let is_opaque = || !has_keys || token.bytes().filter(|byte| *byte == b'.').count() != 2;
         self.authorizer.as_ref().filter(|authorizer| authorizer.usage() == Usage::Always || is_opaque())
+    }
+
+    /// Whether the authorizer decides about a token whose own checks ended so.
+    fn leaves_open(&self, token: &str, is_good: bool) -> bool {
+        self.asked_about(token).is_some_and(|authorizer| is_good || authorizer.usage() == Usage::Opaque)
     }
 
     /// The claims of a JWT that a known key has signed.

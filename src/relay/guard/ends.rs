@@ -113,12 +113,18 @@ impl Guard {
         }
     }
 
-    /// New rules for a session that is open. What was counted stays counted; namespaces that are forbidden now are left.
-    pub fn renew(&mut self, rules: Arc<Rules>, now: Instant) {
+    /// New rules for a session that is open. What was counted stays counted; namespaces that are forbidden now are left. Whether
+    /// there is something to be said of it.
+    pub fn renew(&mut self, rules: &Arc<Rules>, now: Instant) -> bool {
+        if self.is_ended() || Arc::ptr_eq(&self.rules, rules) {
+            return false;
+        }
         self.meter.renew(&rules.limits);
         self.payer = rules.limits.payer(self.identity.as_ref().and_then(Identity::person), self.address);
-        self.rules = rules;
+        self.rules = rules.clone();
         self.leave_forbidden(now);
+        // Deadlines may be others too.
+        true
     }
 
     /// Leaves every namespace that the rules do not allow any more, and that one alone.

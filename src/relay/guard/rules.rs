@@ -48,6 +48,8 @@ pub struct Rules {
     pub max_payload: u64,
     pub json_depth: u8,
     pub tally: Tally,
+    /// Whether sessions are judged from their beginning: some rule needs to see their packets.
+    pub is_needed: bool,
 }
 
 impl Rules {
@@ -73,6 +75,7 @@ impl Rules {
             idle: route.limit.session_idle.0,
             max_payload: route.socketio.max_payload.0,
             json_depth: route.socketio.json_depth,
+            is_needed: Self::are_needed(route, &access, &limits),
             tally: Tally::new(&route.access, &route.limit, metrics),
             access,
             limits,
@@ -90,8 +93,7 @@ impl Rules {
         }
     }
 
-    /// Whether a route's sessions are judged at all: some rule looks inside their packets.
-    pub fn are_needed(route: &Route, access: &Book, limits: &PacketLimits) -> bool {
+    fn are_needed(route: &Route, access: &Book, limits: &PacketLimits) -> bool {
         use crate::config::socketio::Judge;
         let auth = &route.auth;
         route.socketio.judge == Judge::Always

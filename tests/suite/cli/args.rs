@@ -1,5 +1,5 @@
 use clap::{CommandFactory, Parser};
-use sockgate::cli::args::{About, Cli, Format, Verb};
+use sockgate::cli::args::{About, Cli, Format, Verb, Wish};
 
 fn parsed(line: &str) -> Verb {
     Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}")).verb
@@ -23,7 +23,7 @@ fn settings_may_stand_before_and_after_the_verb() {
 }
 
 #[test]
-fn explain_takes_a_key_an_origin_or_a_token() {
+fn explain_takes_a_key_an_origin_a_wish_or_a_token() {
     let about = |line: &str| match parsed(line) {
         Verb::Explain(what) => (what.about, what.key),
         other => panic!("{other:?}"),
@@ -36,6 +36,11 @@ fn explain_takes_a_key_an_origin_or_a_token() {
     assert!(
         matches!(about("sockgate explain token - --path /x/"), (Some(About::Token { token, path: Some(_) }), None) if token == "-")
     );
+    assert!(matches!(about("sockgate explain access"), (Some(About::Access { wish: None, .. }), None)));
+    assert!(
+        matches!(about("sockgate explain access send a --in /x --token -"), (Some(About::Access { wish: Some(Wish::Send), name: Some(name), namespace, token: Some(_), path: None }), None) if name == "a" && namespace == "/x")
+    );
+    assert!(Cli::try_parse_from(["sockgate", "explain", "access", "send"]).is_err());
     assert!(Cli::try_parse_from(["sockgate", "explain"]).is_err());
 }
 

@@ -170,6 +170,12 @@ fn explain_fails_only_where_nothing_can_be_explained() {
         (&["origin", "https://strange.example"], 0),
         (&["origin", "https://strange.example", "--path", "/nowhere/"], 1),
         (&["token", "nonsense"], 0),
+        (&["access"], 0),
+        (&["access", "join", "/admin"], 0),
+        (&["access", "request", "/admin"], 1),
+        (&["access", "join", "/admin", "--token", "nonsense"], 0),
+        (&["access", "join"], 2),
+        (&["access", "leave", "/admin"], 2),
         (&[], 2),
     ] {
         assert_eq!(code(&good, arguments), Some(expected), "{arguments:?}");

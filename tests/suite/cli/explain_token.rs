@@ -1,7 +1,14 @@
 //! The page about one token.
 
 use serde_json::json;
-use sockgate::{cli::explain_token::report, config::auth::Auth, policy::auth::Verifier};
+use sockgate::{
+    cli::explain_token::report,
+    config::{
+        auth::Auth,
+        authorizer::{Authorizer, Usage},
+    },
+    policy::auth::Verifier,
+};
 
 use crate::policy::auth::issuer::{NOW, SECRET, Signer, good, good_but, now, with_secret};
 
@@ -22,6 +29,19 @@ fn a_good_token_passes_every_check() {
     assert!(page.ends_with("The gate lets this token in.\n") && !page.contains("FAIL"), "{page}");
     let signature = token.rsplit_once('.').expect("three parts").1;
     assert!(!page.contains(signature) && !page.contains(SECRET));
+}
+
+#[test]
+fn what_the_authorizer_decides_is_left_open() {
+    let opaque = Authorizer { url: Some("http://127.0.0.1:1/".into()), ..Authorizer::default() };
+    let always = Authorizer { usage: Usage::Always, ..opaque.clone() };
+    let page = |authorizer: &Authorizer, token: &str| page(&Auth { authorizer: authorizer.clone(), ..with_secret() }, token);
+    let open = "the authorizer has to say; it was not asked.\n";
+    let good_token = Signer::secret(SECRET).token(&good());
+    assert!(page(&opaque, "opaque").ends_with(open));
+    assert!(page(&opaque, &good_token).ends_with("The gate lets this token in.\n"));
+    assert!(page(&always, &good_token).ends_with(open));
+    assert!(page(&always, "opaque").ends_with("The gate refuses this token.\n"));
 }
 
 #[test]

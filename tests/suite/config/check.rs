@@ -30,6 +30,53 @@ fn rows() -> Vec<(&'static str, &'static str, &'static str, &'static str)> {
         ("[auth]\nfrom = [\"header\", \"body\"]", "refused", "auth.from.1", "no place for a token"),
         ("[auth]\nfrom = [\"query:sid\"]", "refused", "auth.from.0", "no place for a token"),
         ("[auth]\nfrom = [\"cookie:\"]", "refused", "auth.from.0", "no place for a token"),
+        ("[auth]\nfrom = [\"connect:user..token\"]", "refused", "auth.from.0", "no place for a token"),
+        ("[auth]\nfrom = [\"connect:\"]", "refused", "auth.from.0", "no place for a token"),
+        ("[auth]\nfrom = [\"connect:token\"]", "refused", "auth.from", "none is looked at here"),
+        ("[auth]\nwhen = \"connect\"\nwaiting = 0", "refused", "auth.waiting", "none may"),
+        ("[auth]\nwhen = \"connect\"\nwaiting_per_address = 0", "refused", "auth.waiting_per_address", "none may"),
+        ("[auth]\nwhen = \"connect\"\nconnect_deadline = 0", "refused", "auth.connect_deadline", "no time at all"),
+        ("[auth]\nconnect_by_app = [\"/admin\", \"admin\"]", "refused", "auth.connect_by_app.1", "no namespace"),
+        ("[auth]\nconnect_by_app = [\"/admin?x\"]", "refused", "auth.connect_by_app.0", "no namespace"),
+        ("[auth]\nrefresh_event = \"connect\"", "refused", "auth.refresh_event", "Socket.IO itself uses"),
+        ("[auth]\nexpiry_event = \"disconnecting\"", "refused", "auth.expiry_event", "Socket.IO itself uses"),
+        ("[auth]\nend_event = \"a\\nb\"", "refused", "auth.end_event", "no name of an event"),
+        ("[auth]\nexpiry_warning = \"1m\"\nexpiry_event = \"\"", "refused", "auth.expiry_event", "no event warns"),
+        ("[auth.identity]\nconnect_field = \"token\"", "refused", "auth.identity.connect_field", "another meaning"),
+        ("[auth.identity]\nconnect_field = \"PID\"", "refused", "auth.identity.connect_field", "another meaning"),
+        ("[auth.authorizer]\nurl = \"who\"", "refused", "auth.authorizer.url", "no URL"),
+        ("[auth.authorizer]\nurl = \"ftp://a/\"", "refused", "auth.authorizer.url", "neither https nor http"),
+        ("[auth.authorizer]\nurl = \"http://id.example/\"", "warning", "auth.authorizer.url", "read and answered by anybody"),
+        ("[auth.authorizer]\nurl = \"http://203.0.113.7/\"", "warning", "auth.authorizer.url", "read and answered by anybody"),
+        ("[auth.authorizer]\nurl = \"http://u:p@app/\"", "refused", "auth.authorizer.url", "user name or password"),
+        ("[auth.authorizer]\nurl = \"http://app/\"\ndeadline = 0", "refused", "auth.authorizer.deadline", "no time at all"),
+        ("[auth.authorizer]\nurl = \"http://app/\"\nin_flight = 0", "refused", "auth.authorizer.in_flight", "none at all"),
+        ("[auth.authorizer]\nurl = \"http://app/\"\ncache_keys = 0", "refused", "auth.authorizer.cache_keys", "none at all"),
+        ("[auth.authorizer]\nurl = \"http://app/\"\ncache = \"1h\"", "warning", "auth.authorizer.cache", "still opens sessions"),
+        (
+            "[auth.authorizer]\nurl = \"http://app/\"\nclient_id = \"a\"",
+            "refused",
+            "auth.authorizer.client_id",
+            "the token alone",
+        ),
+        (
+            "[auth.authorizer]\nurl = \"http://app/\"\nkind = \"introspection\"",
+            "warning",
+            "auth.authorizer.kind",
+            "does not say who it is",
+        ),
+        (
+            "[auth.authorizer]\nurl = \"http://app/\"\nkind = \"introspection\"\nclient_id = \"a\"",
+            "refused",
+            "auth.authorizer.client_id",
+            "no secret that belongs to it",
+        ),
+        (
+            "[auth.authorizer]\nurl = \"http://app/\"\nkind = \"introspection\"\nclient_secret = \"a\"",
+            "refused",
+            "auth.authorizer.client_secret",
+            "no name that it belongs to",
+        ),
         ("[auth]\nsecret = \"short\"", "refused", "auth.secret", "has 5 bytes and needs 32"),
         ("[auth]\nalgorithms = [\"RS256\"]", "refused", "auth.algorithms", "no JWKS is named"),
         ("[auth]\njwks_url = \"nonsense\"", "refused", "auth.jwks_url", "no URL"),
@@ -221,6 +268,44 @@ fn production_asks_for_more() {
 }
 
 #[test]
+fn an_authorizer_near_by_may_be_asked_in_plain_http() {
+    for url in [
+        "https://id.example/",
+        "http://app:3000/who",
+        "http://localhost/",
+        "http://127.0.0.1:1/",
+        "http://[::1]/",
+        "http://10.1.2.3/",
+        "http://192.168.1.1/",
+    ] {
+        let file = format!("[auth.authorizer]\nurl = \"{url}\"");
+        assert_eq!(Workshop::ready().file("more.toml", &file).strict().paragraphs(), Vec::<String>::new(), "{url}");
+    }
+}
+
+#[test]
+fn an_authorizer_is_a_key_only_for_what_it_judges_alone() {
+    let upstream = "[[upstream]]\nname = \"app\"\nmembers = [\"http://a:1\"]\n[auth.authorizer]\nurl = \"http://app/\"\n";
+    Workshop::new().file("gate.toml", upstream).config();
+    let always = Workshop::new().file("gate.toml", &format!("{upstream}use = \"always\"")).paragraphs();
+    assert!(always.iter().any(|line| line.contains("auth.authorizer.use: it is asked after the signature")), "{always:?}");
+}
+
+#[test]
+fn a_route_that_has_no_packets_needs_another_place_for_tokens() {
+    let from = "[auth]\nwhen = \"connect\"\nfrom = [\"connect:token\"]\n";
+    let http = "[[route]]\npath = \"/api/\"\nkind = \"http\"\n";
+    let socketio = "[[route]]\npath = \"/socket.io/\"\n";
+    Workshop::ready().file("more.toml", &format!("{from}{socketio}")).config();
+    let paragraphs = Workshop::ready().file("more.toml", &format!("{from}{socketio}{http}")).paragraphs();
+    assert!(
+        paragraphs.iter().any(|line| line.contains("auth.from: the token is looked for in the CONNECT packet alone")),
+        "{paragraphs:?}"
+    );
+    Workshop::ready().file("more.toml", &format!("[auth]\nwhen = \"connect\"\n{socketio}{http}")).config();
+}
+
+#[test]
 fn a_wrong_value_that_many_routes_inherit_is_told_once() {
     let text = "[origin]\nallow = [\"*\"]\n[[route]]\npath = \"/a/\"\n[[route]]\npath = \"/b/\"\n[[route]]\npath = \"/c/\"\n[route.origin]\nallow = [\"*\"]\n";
     let paragraphs = Workshop::ready().file("more.toml", text).paragraphs();
@@ -244,7 +329,7 @@ fn a_gate_without_key_or_upstream_says_what_to_write() {
             "refused: default: upstream: there is no app server to stand before. Write SOCKGATE_UPSTREAM=http://127.0.0.1:3001, or an [[upstream]] \
              with name and members.",
             "refused: default: auth.when: every handshake needs a token, and there is no key to check one with. Set auth.secret_file or JWT_SECRET, \
-             list auth.keys, or name auth.jwks_url or auth.oidc_issuer; to let everybody in write auth.when = \"none\".",
+             list auth.keys, or name auth.jwks_url, auth.oidc_issuer or auth.authorizer.url; to let everybody in write auth.when = \"none\".",
         ]
     );
 }

@@ -74,11 +74,13 @@ fn keys_from_files_reach_the_fields_others_read() {
         .beside("pub.pem", "PEM")
         .beside("set.json", "{\"keys\":[]}")
         .beside("identity", &"3".repeat(32))
+        .beside("client", "4\n")
         .file(
             "gate.toml",
             &format!(
                 "{UPSTREAM}[seal]\nkeys = [\"{}\"]\nkey_files = [\"seal-1\"]\n[admin]\ntoken_file = \"admin\"\n[auth.identity]\ntoken = \"X-Id\"\n\
-                 token_secret_file = \"identity\"\n[[auth.keys]]\npem_file = \"pub.pem\"\nalgorithms = [\"ES256\"]\n[[auth.keys]]\njwk_file = \"set.json\"\n",
+                 token_secret_file = \"identity\"\n[[auth.keys]]\npem_file = \"pub.pem\"\nalgorithms = [\"ES256\"]\n[[auth.keys]]\njwk_file = \"set.json\"\n\
+                 [auth.authorizer]\nurl = \"http://app/\"\nkind = \"introspection\"\nclient_id = \"gate\"\nclient_secret_file = \"client\"\n",
                 "0".repeat(32)
             ),
         );
@@ -87,6 +89,7 @@ fn keys_from_files_reach_the_fields_others_read() {
     assert_eq!(config.admin.token.expect("read").expose(), "2".repeat(16));
     assert_eq!(config.auth.keys[0].pem.as_deref(), Some("PEM"));
     assert_eq!(config.auth.keys[1].jwk.as_ref().expect("read").expose(), "{\"keys\":[]}");
+    assert_eq!(config.auth.authorizer.client_secret.expect("read").expose(), "4");
     assert_eq!(config.auth.identity.token_secret.expect("read").expose(), "3".repeat(32));
 }
 

@@ -37,6 +37,8 @@ fn secrets_in_files_of_every_wrong_form_stay_hidden() {
         format!("[auth]\nsecret = '{HIDDEN}' {HIDDEN}"),
         format!("[auth]\nsecrt = \"{HIDDEN}\""),
         format!("[auth.identity]\ntoken_secret = \"{HIDDEN}\"\ntoken = \"X-Id\""),
+        format!("[auth.authorizer]\nurl = \"http://ana:{HIDDEN}@app/\"\nclient_secret = \"{HIDDEN}\""),
+        format!("[auth.authorizer]\nclient_secret = [\"{HIDDEN}\"]"),
         format!("[seal]\nkeys = [\"{HIDDEN}\", \"{HIDDEN}\"]"),
         format!("[seal]\nkeys = \"{HIDDEN}\""),
         format!("[seal]\nkeys = [[\"{HIDDEN}\"]]"),

@@ -9,6 +9,7 @@ mod gone;
 mod http2;
 mod identity;
 mod limits;
+mod opaque;
 mod panics;
 mod refusals;
 mod routes;

@@ -155,6 +155,7 @@ impl Stage {
             .route(&engine("/csrf/socket.io/", "origin.csrf_cookie", "csrf".into()))
             .route(&engine("/claims/socket.io/", "auth.required.status", "active".into()))
             .route(&engine("/jwks/socket.io/", "auth.jwks_url", "http://127.0.0.1:1/keys".into()))
+            .route(&engine("/authorizer/socket.io/", "auth.authorizer.url", "http://127.0.0.1:1/who".into()))
             .route(&engine("/address-rate/socket.io/", "limit.handshakes_per_address", "1/1h".into()))
             .route(&engine("/user-rate/socket.io/", "limit.handshakes_per_user", "1/1h".into()))
             .route(&engine("/address-sessions/socket.io/", "limit.sessions_per_address", 1.into()))
@@ -262,6 +263,7 @@ impl Stage {
                 let token = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ.eyJzdWIiOiJhbmEiLCJleHAiOjQwMDAwMDAwMDB9.AAAA";
                 one(self.bare("/jwks/socket.io/?EIO=4&transport=polling").token(token))
             }
+            Refusal::AuthorizerUnavailable => one(self.bare("/authorizer/socket.io/?EIO=4&transport=polling").token("opaque")),
             Refusal::SessionSubject => one(self.session().await.with_token(Some(&issuer.token("mallory"))).poll()),
             Refusal::AddressRate => self.twice("/address-rate/socket.io/"),
             Refusal::AddressSessions => self.twice("/address-sessions/socket.io/"),

@@ -5,7 +5,7 @@ use std::{io, sync::Arc, time::Duration};
 use http::Uri;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::aws_lc_rs, pki_types::PrivatePkcs8KeyDer};
-use sockgate::http::fetch::{FetchError, Fetcher, is_address};
+use sockgate::http::fetch::{FetchError, Fetcher, Question, Reply, is_address};
 
 use super::pages::{Page, Pages};
 
@@ -93,6 +93,24 @@ async fn redirects_stay_where_the_operator_pointed() {
         assert_eq!(get(&pages.url(path)).await, Err(FetchError::Redirect), "{path}");
     }
     assert_eq!(elsewhere.asked("/keys"), 0);
+}
+
+#[tokio::test]
+async fn a_question_is_answered_with_any_status_and_goes_nowhere_else() {
+    let pages = Pages::start().await;
+    pages.put("/yes", Page::Document(b"{}".to_vec()));
+    pages.put("/no", Page::Status(401));
+    pages.put("/elsewhere", Page::Redirect("/yes".into()));
+    let question = Question { authorization: Some("Bearer abc".parse().expect("a value")), form: Some("a=b".into()) };
+    for (path, status, body) in [("/yes", 200, "{}"), ("/no", 401, ""), ("/elsewhere", 302, "")] {
+        let address = pages.url(path).parse().expect("a URI");
+        let reply = fetcher().ask(&address, &question).await.expect("an answer");
+        assert_eq!(reply, Reply { status: status.try_into().expect("a status"), body: body.into() }, "{path}");
+    }
+    assert_eq!(pages.asked("/yes"), 1);
+    let sent = pages.heads()[0].to_ascii_lowercase();
+    assert!(sent.starts_with("post /yes http/1.1\r\n") && sent.ends_with("\r\n\r\na=b"), "{sent}");
+    assert!(sent.contains("\r\nauthorization: bearer abc\r\n") && sent.contains("\r\ncontent-length: 3\r\n"), "{sent}");
 }
 
 #[tokio::test]

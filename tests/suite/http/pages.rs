@@ -1,4 +1,4 @@
-//! A server of documents for the gate to fetch: each path does what it is told, and every request is counted. In HTTP by
+//! A server for the gate to fetch from and to ask: each path does what it is told, and every request is counted. In HTTP by
 //! hand, for it must also do what no HTTP library lets one do.
 
 use std::{
@@ -10,6 +10,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpListener,
+    sync::Semaphore,
     task::JoinHandle,
 };
 use tokio_rustls::TlsAcceptor;
@@ -18,6 +19,8 @@ use tokio_rustls::TlsAcceptor;
 #[derive(Clone)]
 pub enum Page {
     Document(Vec<u8>),
+    /// A document, when it is allowed once more.
+    Allowed(Arc<Semaphore>, Vec<u8>),
     /// A document in chunks, without a length.
     Chunked(Vec<u8>),
     /// A document that ends with the connection.
@@ -77,6 +80,7 @@ impl Pages {
         self.shelf.lock().expect("nobody panics with it").asked.get(path).copied().unwrap_or(0)
     }
 
+    /// What was sent, head and body.
     pub fn heads(&self) -> Vec<String> {
         self.shelf.lock().expect("nobody panics with it").heads.clone()
     }
@@ -116,7 +120,13 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, shelf: Arc<Mute
             Err(_) => return,
         }
     }
-    let head = String::from_utf8_lossy(&head).into_owned();
+    let mut head = String::from_utf8_lossy(&head).into_owned();
+    let length = head.to_ascii_lowercase().lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    if stream.read_exact(&mut body).await.is_err() {
+        return;
+    }
+    head.push_str(&String::from_utf8_lossy(&body));
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
     let page = {
         let mut shelf = shelf.lock().expect("nobody panics with it");
@@ -131,6 +141,10 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, shelf: Arc<Mute
 
 async fn send(stream: &mut (impl AsyncWrite + Unpin), page: Page) -> std::io::Result<()> {
     match page {
+        Page::Allowed(allowed, body) => {
+            allowed.acquire().await.expect("it is never closed").forget();
+            Box::pin(send(stream, Page::Document(body))).await
+        }
         Page::Document(body) => {
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
             stream.write_all(&[head.as_bytes(), &body].concat()).await

@@ -1,9 +1,12 @@
 //! Who is asking.
 
 mod announce;
+mod authorizer;
 mod claims;
+mod connect;
 pub mod issuer;
 mod jwks;
 mod keys;
+mod merge;
 mod token;
 mod verifier;

@@ -35,6 +35,7 @@ fn session() -> Arc<Session> {
         Opened {
             key: Key(1),
             route: 0,
+            tag: 0,
             path: "/ws".into(),
             transport: Transport::WebSocket,
             subject: None,

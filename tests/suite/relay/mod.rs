@@ -6,6 +6,8 @@ mod binding;
 mod expiry;
 mod handshake;
 mod hostile;
+mod judged_connect;
+mod judged_polling;
 mod ledger;
 mod outgoing;
 mod polling;

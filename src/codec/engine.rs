@@ -42,6 +42,9 @@ impl Kind {
     }
 }
 
+/// Bytes of a heartbeat. Clients send them as long as they are there; every other packet that says something is longer.
+pub const HEARTBEAT: u64 = 1;
+
 /// What an open packet says.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Open {

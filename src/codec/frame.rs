@@ -2,7 +2,10 @@
 //! left as they came. `relay/frames` reads whole chunks from a socket and asks a [`Walker`] how far they may be passed on.
 //! Only control frames are looked into: they are small, and a close must be understood.
 
-use super::close::{self, CloseError};
+use super::{
+    close::{self, CloseError},
+    engine::HEARTBEAT,
+};
 
 /// Who sends on this direction: clients mask their frames, servers must not (section 5.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -102,6 +105,8 @@ pub struct Walker {
     /// Payload bytes and frames so far of the message being passed on; no frames means none is open.
     message: u64,
     fragments: u32,
+    /// A message longer than a heartbeat has begun since somebody asked.
+    said: bool,
     /// A close has been seen: nothing may follow it.
     closed: bool,
 }
@@ -138,7 +143,7 @@ pub const LONGEST_HELD: usize = 131;
 
 impl Walker {
     pub fn new(sender: Sender, limits: Limits) -> Self {
-        Self { sender, limits, remaining: 0, message: 0, fragments: 0, closed: false }
+        Self { sender, limits, remaining: 0, message: 0, fragments: 0, said: false, closed: false }
     }
 
     /// Whether what was passed on so far ends with a whole frame: the only place where a frame of our own may stand.
@@ -154,6 +159,11 @@ impl Walker {
     /// Whether no message is begun and unfinished.
     pub fn is_between_messages(&self) -> bool {
         self.remaining == 0 && self.fragments == 0
+    }
+
+    /// Whether a message has begun, since this was last asked, that is longer than Engine.IO's heartbeats are.
+    pub fn take_said(&mut self) -> bool {
+        std::mem::take(&mut self.said)
     }
 
     /// Looks at a chunk that begins where the last one's `upto` ended.
@@ -219,6 +229,7 @@ impl Walker {
         if self.fragments >= self.limits.fragments {
             return Err(FrameError::TooManyFragments);
         }
+        self.said |= message > HEARTBEAT;
         if header.last {
             self.message = 0;
             self.fragments = 0;

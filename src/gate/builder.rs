@@ -1,7 +1,12 @@
 //! Builds the rooms of a generation: each route's judges, made once for all routes that say the same, with what the generation
 //! before has learned.
 
-use std::{cell::RefCell, fmt::Display, sync::Arc, time::Instant};
+use std::{
+    cell::RefCell,
+    fmt::Display,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     obstacle::Obstacle,
@@ -10,7 +15,7 @@ use super::{
 use crate::{
     codec::frame::Limits,
     config::{
-        Config,
+        Config, Period,
         auth::{Auth, When},
         limit::Limit,
         route::{Kind, Route},
@@ -22,7 +27,7 @@ use crate::{
         limit::Limiter,
         origin::{self, Surroundings},
     },
-    relay::{Ledger, Sealer, Venue, admission::Patience, guard::Rules, outgoing::Manners, seal},
+    relay::{Ledger, Sealer, Venue, admission::Patience, guard::Rules, outgoing::Manners, seal, session::Tenure},
     telemetry::Metrics,
     upstream::Pool,
 };
@@ -136,6 +141,7 @@ impl Builder<'_> {
                 ping: route.socketio.websocket_ping.0,
                 abandoned: route.socketio.abandoned_after.0,
             },
+            tenure: Tenure { life: set(route.limit.session_life), idle: set(route.limit.session_idle) },
             leeway: route.auth.leeway.0,
             rules: self.rules(route, &access, &limiter, &verifier),
             verifier: verifier.clone(),
@@ -235,6 +241,11 @@ impl<'a> Builder<'a> {
         moved.push(room.venue.tag);
         Some(room)
     }
+}
+
+/// A length of time that may be left out by writing none.
+fn set(period: Period) -> Option<Duration> {
+    (!period.0.is_zero()).then_some(period.0)
 }
 
 /// The place of the lobby among the routes.

@@ -17,7 +17,7 @@ use super::{
     ledger::Ledger,
     outgoing::Manners,
     seal::{Note, Sealer, Stub, TokenMark},
-    session::{self, Held, Key, Opened, Session},
+    session::{self, Held, Key, Opened, Session, Tenure},
 };
 use crate::{
     codec::frame::Limits,
@@ -128,6 +128,7 @@ pub struct Venue {
     pub assumed: SocketIo,
     pub limits: Limits,
     pub patience: Patience,
+    pub tenure: Tenure,
     /// After `exp` a token is still good for this long; so is a session.
     pub leeway: Duration,
     /// Whose tokens are good: for those that packets bring.
@@ -185,19 +186,25 @@ impl Venue {
             subject: by.identity.and_then(Identity::subject).map(str::to_string),
             address: by.address,
             // A session that is judged ends when its guard says so: its identity may be renewed.
-            expires: if self.rules.is_some() { None } else { self.end_of(by.identity) },
+            expires: if self.is_judged() { None } else { self.end_of(by.identity) },
             origin: by.origin,
             abandoned_after: self.patience.abandoned,
+            tenure: self.tenure,
             held,
             judged: self.judge(key, &by),
         };
         Session::new(opened, Instant::now())
     }
 
+    /// Whether the packets of this route's sessions are judged.
+    pub fn judges(&self) -> bool {
+        self.rules.as_ref().is_some_and(|rules| rules.is_needed)
+    }
+
     /// The judge of a session, where packets are judged.
     fn judge(&self, key: Key, by: &Opener<'_>) -> Option<Arc<Judged>> {
         let start = Start {
-            rules: self.rules.clone().filter(|rules| rules.is_needed)?,
+            rules: self.rules.clone().filter(|_| self.judges())?,
             identity: by.identity.cloned(),
             shown: by.shown.cloned(),
             address: by.address,
@@ -221,6 +228,11 @@ impl Venue {
     /// Whether a session's identity is no longer good.
     pub fn is_over(&self, note: &Note, now: SystemTime) -> bool {
         self.end_of(note.identity.as_ref()).is_some_and(|at| at <= now)
+    }
+
+    /// Whether the packets of new sessions are judged.
+    pub fn is_judged(&self) -> bool {
+        self.rules.as_ref().is_some_and(|rules| rules.is_needed)
     }
 
     /// Whether a session's app hears of it only once somebody was accepted (`auth.when = "connect"`).

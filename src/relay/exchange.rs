@@ -239,7 +239,7 @@ struct Watch {
     until: Instant,
 }
 
-/// The nearer of a deadline and the end of an identity, but never at once again.
+/// The nearer of a deadline and the end of a session, but never at once again.
 fn next(until: Instant, left: Option<Duration>) -> Instant {
     const MOMENT: Duration = Duration::from_millis(10);
     left.map_or(until, |left| until.min(Instant::now() + left.max(MOMENT)))
@@ -280,7 +280,10 @@ impl Attended {
     /// A gate that leaves lets an answer finish.
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
         let session = self.attendance.session();
-        let left = session.expires.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
+        let now = Instant::now().into_std();
+        let expiry = session.expires.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
+        let overdue = if expiry.is_some_and(|left| left.is_zero()) { Some(Reason::Expired) } else { session.overdue(now) };
+        let left = [expiry, session.due().map(|due| due.saturating_duration_since(now))].into_iter().flatten().min();
         let patience = self.patience;
         let watch = self.watch.get_or_insert_with(|| {
             let until = Instant::now() + patience;
@@ -293,8 +296,8 @@ impl Attended {
         loop {
             ready!(watch.timer.as_mut().poll(cx));
             // The wall clock and the timers' may disagree: each decides what is its own.
-            if left.is_some_and(|left| left.is_zero()) {
-                self.ledger.close(session, Reason::Expired);
+            if let Some(reason) = overdue {
+                self.ledger.close(session, reason);
                 return Poll::Ready(BodyError::Ended);
             }
             if Instant::now() >= watch.until {

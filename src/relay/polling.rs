@@ -184,6 +184,9 @@ pub async fn post(
     let taken = exchange::client_body(incoming, venue.limits.message, venue.patience.body).await?;
     session.bytes_in.fetch_add(taken.size, Ordering::Relaxed);
     venue.carried.polling_in.inc_by(taken.size);
+    if taken.size > engine::HEARTBEAT {
+        session.speaks(Instant::now());
+    }
     let request = request(venue, note, &admission, errand, taken.body);
     let wait = Wait::Request(Some(session.key), venue.patience.answer, taken.upload);
     let answer = exchange::send(bench, venue, admission.seat.member(), request, wait)
@@ -246,12 +249,26 @@ pub async fn over(session: &Session) -> Reason {
     tokio::select! {
         () = session.ending.cancelled() => {}
         () = until(session.expires) => return Reason::Expired,
+        reason = overdue(session) => return reason,
     }
     let reason = session.ending.reason();
     if let (Reason::Draining, Some(since)) = (reason, session.ending.since()) {
         tokio::time::sleep_until((Instant::now() + QUIET).min(since + LAST_WORDS).into()).await;
     }
     reason
+}
+
+/// Resolves when a session has lasted or been quiet too long.
+async fn overdue(session: &Session) -> Reason {
+    loop {
+        if let Some(reason) = session.overdue(Instant::now()) {
+            return reason;
+        }
+        match session.due() {
+            Some(due) => tokio::time::sleep_until(due.into()).await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// Resolves when a session's identity is no longer good; never for one that does not expire.

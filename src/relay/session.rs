@@ -70,12 +70,17 @@ pub enum Reason {
     Revoked,
     Killed,
     ConnectTimeout,
+    /// Its client has said nothing but heartbeats for too long.
     Idle,
     RouteGone,
+    /// The rules of its route look inside sessions now, and nobody has read along from its beginning.
+    RulesChanged,
+    /// It has lasted as long as any session may.
+    LifeOver,
 }
 
 impl Reason {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::ClientClosed,
         Self::AppClosed,
         Self::ClientGone,
@@ -98,6 +103,8 @@ impl Reason {
         Self::ConnectTimeout,
         Self::Idle,
         Self::RouteGone,
+        Self::RulesChanged,
+        Self::LifeOver,
     ];
 
     /// The stable name, the same in log, metric and `/status`.
@@ -125,6 +132,8 @@ impl Reason {
             Self::ConnectTimeout => "connect_timeout",
             Self::Idle => "session_idle",
             Self::RouteGone => "route_gone",
+            Self::RulesChanged => "rules_changed",
+            Self::LifeOver => "session_life",
         }
     }
 
@@ -135,10 +144,10 @@ impl Reason {
             Self::Expired => 4401,
             Self::Revoked | Self::Killed => 4403,
             Self::Abuse => 4429,
-            Self::ConnectTimeout | Self::Idle => 4408,
             Self::MalformedPacket => 4400,
-            Self::Draining | Self::RouteGone => 1012,
-            Self::Silent | Self::Abandoned => 4408,
+            Self::Draining | Self::RouteGone | Self::RulesChanged => 1012,
+            // Client libraries connect anew after these.
+            Self::Silent | Self::Abandoned | Self::Idle | Self::LifeOver | Self::ConnectTimeout => 4408,
             Self::TooLarge => 1009,
             Self::Malformed => 1002,
             Self::Flooded | Self::SlowReader => 1008,
@@ -211,6 +220,15 @@ pub enum Lane {
 /// Requests of a lane under way at once: the client's own, and one that it has given up without the gate having seen it yet.
 const A_LANE: u32 = 2;
 
+/// How long sessions of a route may last.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Tenure {
+    /// From the moment this gate first saw it.
+    pub life: Option<Duration>,
+    /// Without a message of its client.
+    pub idle: Option<Duration>,
+}
+
 /// What a session occupies and gives back when it ends.
 #[derive(Debug)]
 pub struct Held {
@@ -239,6 +257,9 @@ pub struct Session {
     origin: AtomicU64,
     /// Milliseconds after `opened` at which it was last heard of.
     heard: AtomicU64,
+    tenure: Tenure,
+    /// Milliseconds after `opened` at which its client last said more than a heartbeat.
+    said: AtomicU64,
     /// Its app knows it: has opened it here, or answered for it.
     known: AtomicBool,
     /// Requests and carriages that serve it now, and of them its polls and POSTs.
@@ -276,6 +297,7 @@ pub struct Opened {
     pub origin: Option<u64>,
     /// Without a word of its client it is forgotten after this long.
     pub abandoned_after: Duration,
+    pub tenure: Tenure,
     pub held: Held,
     pub judged: Option<Arc<Judged>>,
 }
@@ -300,6 +322,8 @@ impl Session {
             websocket: AtomicBool::new(opened.transport == Transport::WebSocket),
             origin: AtomicU64::new(opened.origin.unwrap_or(0)),
             heard: AtomicU64::new(0),
+            tenure: opened.tenure,
+            said: AtomicU64::new(0),
             known: AtomicBool::new(false),
             attended: AtomicU32::new(0),
             polls: AtomicU32::new(0),
@@ -375,8 +399,41 @@ impl Session {
     }
 
     fn hear(&self, now: Instant) {
-        let after = now.saturating_duration_since(self.opened).as_millis();
-        self.heard.store(u64::try_from(after).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.heard.store(self.age(now), Ordering::Relaxed);
+    }
+
+    /// Its client has sent a message, not only a heartbeat.
+    pub fn speaks(&self, now: Instant) {
+        self.said.fetch_max(self.age(now), Ordering::Relaxed);
+    }
+
+    /// In milliseconds.
+    fn age(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.opened).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether it has lasted or been quiet too long.
+    pub fn overdue(&self, now: Instant) -> Option<Reason> {
+        let is_past = |due: Option<Instant>| due.is_some_and(|due| due <= now);
+        match (is_past(self.end_of_life()), is_past(self.end_of_quiet())) {
+            (true, _) => Some(Reason::LifeOver),
+            (false, true) => Some(Reason::Idle),
+            (false, false) => None,
+        }
+    }
+
+    /// When that is to be asked next.
+    pub fn due(&self) -> Option<Instant> {
+        [self.end_of_life(), self.end_of_quiet()].into_iter().flatten().min()
+    }
+
+    fn end_of_life(&self) -> Option<Instant> {
+        self.opened.checked_add(self.tenure.life?)
+    }
+
+    fn end_of_quiet(&self) -> Option<Instant> {
+        let said = self.opened.checked_add(Duration::from_millis(self.said.load(Ordering::Relaxed)))?;
+        said.checked_add(self.tenure.idle?)
     }
 
     /// How long nobody has served it.

@@ -1,8 +1,16 @@
 //! Walks a configuration table by table and collects every problem. Pure: it reads no file and binds nothing.
 
-use crate::config::{Config, Environment, problem::Problem, provenance::Provenance, route::Kind};
+use crate::config::{
+    Config, Environment, auth::Auth, auth::When, problem::Problem, provenance::Provenance, route::Kind, socketio::SocketIo,
+};
 
-use super::{access, auth, bench::Bench, carriage, listening, pages};
+use super::{
+    access, auth,
+    bench::Bench,
+    carriage, listening,
+    messages::{self, Beside},
+    pages,
+};
 
 /// Every rule, for every table.
 pub fn judge(config: &Config, provenance: &Provenance, problems: &mut Vec<Problem>) {
@@ -21,6 +29,7 @@ pub fn judge(config: &Config, provenance: &Provenance, problems: &mut Vec<Proble
         auth::auth(&table("auth"), &route.auth, route.kind, &mut bench);
         access::access(&format!("route.{index}."), &route.access, &route.auth, route.kind, &mut bench);
         carriage::limit(&table("limit"), &route.limit, &mut bench);
+        messages::messages(&table("limit"), &route.limit, beside(&route.auth, &route.socketio), &mut bench);
         carriage::socketio(&table("socketio"), &route.socketio, &mut bench);
     }
     // The top tables are what routes made of them; alone they are judged only when no route takes them up.
@@ -29,6 +38,11 @@ pub fn judge(config: &Config, provenance: &Provenance, problems: &mut Vec<Proble
         auth::auth("auth", &config.auth, Kind::Socketio, &mut bench);
         access::access("", &config.access, &config.auth, Kind::default(), &mut bench);
         carriage::limit("limit", &config.limit, &mut bench);
+        messages::messages("limit", &config.limit, beside(&config.auth, &config.socketio), &mut bench);
         carriage::socketio("socketio", &config.socketio, &mut bench);
     }
+}
+
+fn beside(auth: &Auth, socketio: &SocketIo) -> Beside {
+    Beside { max_payload: socketio.max_payload, knows_users: auth.when != When::None }
 }

@@ -10,6 +10,7 @@ mod carriage;
 mod connect;
 mod judge;
 mod listening;
+mod messages;
 mod pages;
 
 pub use judge::judge;

@@ -54,7 +54,7 @@ pub struct Carriage<C, U> {
     pub(super) pinged: bool,
     controls: ControlBudget,
     /// What has been counted already.
-    counted: Moved,
+    pub(super) counted: Moved,
     /// Set once an end is decided: why, and until when both sides may still say goodbye.
     pub(super) leaving: Option<Leaving>,
     gather: fn(&mut C),

@@ -29,8 +29,11 @@ where
         if !std::mem::take(&mut self.look) && !has_changed {
             ready!(self.timer.as_mut().poll(cx));
         }
-        self.count();
         let now = Instant::now();
+        if self.has_said() {
+            self.session.speaks(now.into_std());
+        }
+        self.count();
         if let Some(leaving) = &self.leaving {
             if now >= leaving.until {
                 return Poll::Ready(Some(self.end(leaving.reason, false)));
@@ -54,6 +57,10 @@ where
         }
         if self.terms.expires.is_some_and(|at| at <= SystemTime::now()) {
             self.leave(Reason::Expired);
+            return Poll::Ready(None);
+        }
+        if let Some(reason) = self.session.overdue(now.into_std()) {
+            self.end_by(reason);
             return Poll::Ready(None);
         }
         // While the client's own bytes wait for the app it cannot be heard.
@@ -86,11 +93,23 @@ where
         for since in [self.down.stalled, self.up.stalled].into_iter().flatten() {
             next = next.min(since + self.terms.stall);
         }
+        if let Some(due) = self.session.due() {
+            next = next.min(due.into());
+        }
         if let Some(left) = self.terms.expires.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default()) {
             next = next.min(now + left);
         }
         // A stall may begin while we sleep; and a clock that was set is noticed within this time.
         next.min(now + self.terms.stall).max(now + SHORTEST)
+    }
+
+    /// Whether the client has sent a message since the last look, or is sending one. Where the app's protocol has heartbeats they
+    /// are messages too, told from others by their size; elsewhere the gate's own are none.
+    fn has_said(&mut self) -> bool {
+        let has_said = self.up.walker.take_said();
+        let is_engine = self.terms.ping.is_none();
+        let has_sent = self.up.messages > self.counted.messages_in;
+        !self.up.walker.is_at_boundary() || if is_engine { has_said } else { has_sent }
     }
 
     fn sleep_until(&mut self, next: Instant, cx: &mut Context<'_>) -> Poll<Option<Ended>> {

@@ -14,6 +14,7 @@ mod panics;
 mod refusals;
 mod routes;
 mod slow;
+mod tenure;
 mod tls;
 mod tokens;
 mod wanted;

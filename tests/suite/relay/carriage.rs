@@ -16,7 +16,7 @@ use sockgate::{
     config::upstream::{Member, Upstream},
     relay::{
         frames::{Carriage, Ended, Exchanged, Opening, Terms},
-        session::{Held, Key, Opened, Reason, Session, Transport},
+        session::{Held, Key, Opened, Reason, Session, Tenure, Transport},
     },
     telemetry::Metrics,
     upstream::Pool,
@@ -26,6 +26,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 const MASK: [u8; 4] = [9, 8, 7, 6];
 
 fn session() -> Arc<Session> {
+    session_for(Tenure::default())
+}
+
+fn session_for(tenure: Tenure) -> Arc<Session> {
     let metrics = Metrics::default();
     let members = vec![Member::Url("http://127.0.0.1:9".into())];
     let upstream = Upstream { name: "app".into(), members, ..Upstream::default() };
@@ -43,10 +47,11 @@ fn session() -> Arc<Session> {
             expires: None,
             origin: None,
             abandoned_after: Duration::from_secs(60),
+            tenure,
             held: Held { lease, permits: Vec::new() },
             judged: None,
         },
-        Instant::now(),
+        tokio::time::Instant::now().into_std(),
     ))
 }
 
@@ -71,9 +76,12 @@ struct Ends {
 }
 
 fn start(pipe: usize, terms: Terms) -> Ends {
+    start_of(session(), pipe, terms)
+}
+
+fn start_of(session: Arc<Session>, pipe: usize, terms: Terms) -> Ends {
     let (client, near_client) = duplex(pipe);
     let (app, near_app) = duplex(pipe);
-    let session = session();
     let held = session.clone();
     let ended = tokio::spawn(async move {
         let mut carriage = Carriage::new((near_client, &[]), (near_app, &[]), None, Arc::new(terms), held);
@@ -281,4 +289,73 @@ async fn a_client_that_does_not_read_is_cut() {
     let ended = ends.ended.await.expect("no panic");
     assert_eq!((ended.reason, ended.reset), (Reason::SlowReader, true));
     app.abort();
+}
+
+/// Sends a message every so often until the carriage ends: how it ended, and after how many seconds.
+async fn lasted(tenure: Tenure, terms: Terms, every: Duration, messages: &'static [&'static [u8]]) -> (Reason, u64) {
+    let began = tokio::time::Instant::now();
+    let Ends { mut client, app: _app, session: _session, mut ended } = start_of(session_for(tenure), 4096, terms);
+    let mut turn = tokio::time::interval(every);
+    let mut messages = messages.iter();
+    let ended = loop {
+        tokio::select! {
+            ended = &mut ended => break ended,
+            _ = turn.tick() => if let Some(message) = messages.next() {
+                client.write_all(&text(message, Sender::Client)).await.expect("the gate reads");
+            },
+        }
+    };
+    (ended.expect("no panic").reason, began.elapsed().as_secs())
+}
+
+const BEATS: &[&[u8]] = &[b"3" as &[u8]; 100];
+const EVENTS: &[&[u8]] = &[b"42[1]" as &[u8]; 100];
+
+fn tenure(life: u64, idle: u64) -> Tenure {
+    let set = |seconds: u64| (seconds > 0).then(|| Duration::from_secs(seconds));
+    Tenure { life: set(life), idle: set(idle) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_keep_a_session_that_must_not_idle_and_heartbeats_do_not() {
+    let second = Duration::from_secs(1);
+    let plain = || Terms { ping: Some(Duration::from_secs(30)), ..terms() };
+    // What is sent, whether the app's protocol has heartbeats, and between which seconds it ends. Two more are the goodbye's.
+    let cases = [
+        (BEATS, 5 * second, terms(), (20, 22)),
+        (&BEATS[..0], second, terms(), (20, 22)),
+        (EVENTS, 5 * second, terms(), (515, 540)),
+        (&EVENTS[..3], 5 * second, terms(), (30, 42)),
+        (BEATS, 5 * second, plain(), (515, 540)),
+    ];
+    for (place, (messages, every, terms, (least, most))) in cases.into_iter().enumerate() {
+        let (reason, after) = lasted(tenure(0, 20), terms, every, messages).await;
+        assert_eq!(reason, Reason::Idle, "case {place}");
+        assert!((least..=most).contains(&after), "case {place}: {after} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_still_coming_is_no_idleness() {
+    let mut ends = start_of(session_for(tenure(0, 10)), 4096, terms());
+    let message = text(&[b'x'; 100], Sender::Client);
+    for piece in message.chunks(10) {
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        ends.client.write_all(piece).await.expect("the gate reads");
+    }
+    let mut came = vec![0; message.len()];
+    ends.app.read_exact(&mut came).await.expect("the gate passes it on");
+    assert!(came == message);
+    drop(ends.app);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_ends_with_its_life_whatever_its_client_says() {
+    for messages in [EVENTS, &[]] {
+        let (reason, after) = lasted(tenure(45, 60), terms(), Duration::from_secs(1), messages).await;
+        assert_eq!(reason, Reason::LifeOver);
+        assert!((45..=47).contains(&after), "{after} s");
+    }
+    let (reason, _) = lasted(tenure(45, 45), terms(), Duration::from_secs(60), &[]).await;
+    assert_eq!(reason, Reason::LifeOver, "of two that are due at once it is the last word");
 }

@@ -48,7 +48,7 @@ fn note() -> Note {
 }
 
 fn is_same(one: &Note, other: &Note) -> bool {
-    let parts = |note: &Note| (note.route, note.member, note.sid.clone(), note.token, note.origin, note.address);
+    let parts = |note: &Note| (note.route, note.member, note.sid.clone(), note.is_local, note.token, note.origin, note.address);
     parts(one) == parts(other) && one.identity == other.identity
 }
 
@@ -238,6 +238,7 @@ fn a_session_is_found_by_its_member_and_its_own_id_alone() {
     assert_eq!(key(|note| note.identity = None), note().key(), "whoever asks");
     assert_ne!(key(|note| note.member = MemberId(12)), note().key());
     assert_ne!(key(|note| note.sid.push('x')), note().key());
+    assert_ne!(key(|note| note.is_local = true), note().key(), "no app can name a session that is the gate's own");
 }
 
 #[test]

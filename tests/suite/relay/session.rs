@@ -14,7 +14,7 @@ use sockgate::{
     policy::limit::{Limiter, Permit},
     relay::{
         Reason, Session,
-        session::{Ending, Held, Key, Lane, Opened, OtherOrigin, Transport},
+        session::{Ending, Held, Key, Lane, Opened, OtherOrigin, Tenure, Transport},
     },
     upstream::Pool,
 };
@@ -42,6 +42,7 @@ pub fn session(pool: &Pool, key: u128, transport: Transport, permits: Vec<Permit
         expires: None,
         origin: None,
         abandoned_after: ABANDONED,
+        tenure: Tenure::default(),
         held: Held { lease, permits },
         judged: None,
     };

@@ -7,8 +7,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::HeaderValue;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{
     admission::{Bench, Venue},
     frames::{Carriage, Ended, Judging, Opening, Settle, Terms},
+    knock::Agreed,
     session::{Attendance, Reason, Session},
 };
 use crate::{
@@ -30,17 +29,6 @@ use crate::{
 const HAND_OVER: Duration = Duration::from_secs(5);
 /// Beyond the app's own heartbeat.
 pub const SILENCE_MARGIN: Duration = Duration::from_secs(5);
-
-/// The app's side of an agreed WebSocket.
-pub struct Agreed {
-    pub member: Arc<Member>,
-    pub line: Line,
-    /// Its place among the gate's connections to members.
-    pub tally: Tally,
-    /// What arrived together with the 101.
-    pub early: Bytes,
-    pub protocol: Option<HeaderValue>,
-}
 
 /// A WebSocket that is about to open, and what it holds from then on.
 pub struct Life {

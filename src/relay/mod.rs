@@ -8,6 +8,7 @@ pub mod exchange;
 pub mod frames;
 pub mod guard;
 pub mod judged;
+pub mod knock;
 pub mod ledger;
 pub mod live;
 pub mod outgoing;

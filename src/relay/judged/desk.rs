@@ -153,6 +153,11 @@ impl Judged {
         waiting
     }
 
+    /// Whether there are packets for the client that no poll has taken.
+    pub fn has_waiting(&self) -> bool {
+        !self.desk.state().for_client.is_empty()
+    }
+
     /// Packets for the app that no POST has taken: asked once, with [`Judged::take_waiting`].
     pub fn take_unsent(&self) -> Vec<Message> {
         self.desk.state().for_app.take_all()

@@ -112,6 +112,7 @@ function base(folder) {
       handshakes_per_user: "off",
       connections_per_address: 0,
       handshakes_in_flight: 0,
+      messages_per_user: "off",
     },
     // A session by polling whose client said good bye in a packet is known to be gone when nobody polls any more.
     socketio: { max_payload: "5 MB", abandoned_after: "5s" },
@@ -120,7 +121,8 @@ function base(folder) {
   };
 }
 
-function merge(below, above) {
+/** `above` laid over `below`, table by table. */
+export function merge(below, above) {
   const isTable = (value) => value && typeof value === "object" && !Array.isArray(value);
   const merged = { ...below };
   for (const [key, value] of Object.entries(above ?? {})) {

@@ -11,6 +11,7 @@ mod refusal;
 mod rules;
 mod strict;
 mod token;
+mod token_id;
 mod verifier;
 
 pub use announce::IdentityHeaders;
@@ -21,6 +22,8 @@ pub use keys::KeyRing;
 pub use problem::AuthProblem;
 pub use refusal::TokenRefusal;
 pub use token::{Carrier, Found, Place, Places, TOKEN_SIZE, token_tag};
+pub use token_id::token_id;
+pub(in crate::policy) use verifier::to_seconds;
 pub use verifier::{Check, Explanation, Verifier};
 
 /// The strict JSON reader by itself, for whoever tries to break it.

@@ -6,4 +6,5 @@ pub mod issuer;
 mod jwks;
 mod keys;
 mod token;
+mod token_id;
 mod verifier;

@@ -92,6 +92,7 @@ pub async fn newcomer(
     }
     let found = shown.token()?.ok_or(Refusal::TokenAbsent)?;
     let identity = room.verifier.verify_or_refetch(&found.text, now).await?;
+    is_unrevoked(room, &identity, now)?;
     let mark = TokenMark { tag: token_tag(&found.text), by_header: found.place == Place::Header };
     Ok((Some(identity), Some(mark), asked))
 }
@@ -147,6 +148,7 @@ async fn agree(room: &Room, note: &Note, found: &Token, now: SystemTime) -> Resu
         return Ok(opened_by.clone());
     }
     let identity = room.verifier.verify_or_refetch(&found.text, now).await?;
+    is_unrevoked(room, &identity, now)?;
     if identity.person().is_some() && identity.person() == opened_by.person() {
         Ok(opened_by.clone())
     } else {
@@ -161,9 +163,28 @@ fn name(identity: &Identity) -> String {
     identity.person().map_or_else(|| "nobody".into(), |person| person.to_string())
 }
 
-/// The identity of this session is no longer good.
-pub fn end_expired(room: &Room, note: &Stub) {
-    end(room, note, Reason::Expired);
+/// The token shown just now has not been taken back.
+fn is_unrevoked(room: &Room, identity: &Identity, now: SystemTime) -> Result<(), Refused> {
+    match room.venue.ledger.revocations.judge(Some(identity), None, now) {
+        None => Ok(()),
+        Some(struck) => Err(Reason::from(struck).refused()),
+    }
+}
+
+/// A request of a session finds it as its sealed id says, as long as nothing has ended that: the identity that opened it has
+/// expired, or it was taken back. What ends it here ends it for everybody who serves it.
+pub fn goes_on(room: &Room, note: &Stub, now: SystemTime) -> Result<(), Refused> {
+    let venue = &room.venue;
+    let struck = || venue.ledger.revocations.judge(note.identity.as_ref(), Some(note.key().name()), now);
+    let reason = match venue.is_over(note, now) {
+        true => Reason::Expired,
+        false => match struck() {
+            Some(struck) => Reason::from(struck),
+            None => return Ok(()),
+        },
+    };
+    end(room, note, reason);
+    Err(reason.refused())
 }
 
 /// The member of this session is gone, and the session with it.

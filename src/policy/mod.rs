@@ -1,9 +1,10 @@
-//! May it pass: which page, whose token, how often. Each judge returns evidence or a reason; the reasons meet in
+//! May it pass: which page, whose token, how often, and whether it was taken back. Each judge returns evidence or a reason; the reasons meet in
 //! `refusal`, the one place that knows what a client is told.
 
 pub mod auth;
 pub mod limit;
 pub mod origin;
 pub mod refusal;
+pub mod revoke;
 
 pub use refusal::{Refusal, Refused};

@@ -165,7 +165,7 @@ impl Venue {
             route: self.index,
             path: self.path.clone(),
             transport: by.transport,
-            subject: by.identity.and_then(Identity::subject).map(str::to_string),
+            identity: by.identity.cloned(),
             address: by.address,
             expires: self.end_of(by.identity),
             origin: by.origin,

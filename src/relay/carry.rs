@@ -76,7 +76,7 @@ fn known(venue: &Venue, note: &Stub, admission: &mut Admission) -> Result<Arc<Se
         Ok::<_, Refused>(venue.session(note.key(), by, Held { lease, permits }))
     })?;
     if session.is_over() {
-        return Err(Refused::because(Refusal::SessionUnknown, session.end().name()));
+        return Err(session.end().refused());
     }
     if session.bind_origin(admission.grant.tag()).is_err() {
         let asks = admission.grant.page().unwrap_or("a page without origin");

@@ -13,17 +13,32 @@ use std::{
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::{codec::frame::FrameError, policy::limit::Permit, upstream::Lease};
+use crate::{
+    codec::frame::FrameError,
+    policy::{
+        Refusal, Refused,
+        auth::Identity,
+        limit::Permit,
+        revoke::{SessionName, Struck},
+    },
+    upstream::Lease,
+};
 
 /// The name of a session inside a gate, and on every replica. Derived from the member and the app's own session id, so that
 /// every request of the session finds it. Clients never see it, and it opens nothing.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Key(pub u128);
 
-/// As operators read it, in records and in `log.debug_for`: its first half, in hexadecimal.
+impl Key {
+    /// As operators know it, in records, in `log.debug_for` and at the admin door: its first half.
+    pub fn name(self) -> SessionName {
+        SessionName((self.0 >> 64) as u64)
+    }
+}
+
 impl fmt::Display for Key {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{:016x}", self.0 >> 64)
+        self.name().fmt(out)
     }
 }
 
@@ -64,10 +79,12 @@ pub enum Reason {
     Flooded,
     Abandoned,
     MemberGone,
+    Revoked,
+    Killed,
 }
 
 impl Reason {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::ClientClosed,
         Self::AppClosed,
         Self::ClientGone,
@@ -83,6 +100,8 @@ impl Reason {
         Self::Flooded,
         Self::Abandoned,
         Self::MemberGone,
+        Self::Revoked,
+        Self::Killed,
     ];
 
     /// The stable name, the same in log, metric and `/status`.
@@ -103,6 +122,8 @@ impl Reason {
             Self::Flooded => "control_flood",
             Self::Abandoned => "abandoned",
             Self::MemberGone => "member_gone",
+            Self::Revoked => "revoked",
+            Self::Killed => "killed",
         }
     }
 
@@ -111,6 +132,7 @@ impl Reason {
     pub fn closing(self) -> (u16, &'static str) {
         let code = match self {
             Self::Expired => 4401,
+            Self::Revoked | Self::Killed => 4403,
             Self::Draining => 1012,
             Self::Silent | Self::Abandoned => 4408,
             Self::TooLarge => 1009,
@@ -120,6 +142,16 @@ impl Reason {
             Self::ClientClosed | Self::AppClosed | Self::ClientGone => 1000,
         };
         (code, self.name())
+    }
+
+    /// What a request is told whose session has ended so.
+    pub fn refused(self) -> Refused {
+        let refusal = match self {
+            Self::Revoked => Refusal::Revoked,
+            // Client libraries start over after this answer.
+            _ => Refusal::SessionUnknown,
+        };
+        Refused::because(refusal, self.name())
     }
 
     /// What a client's own frames were at fault for.
@@ -132,6 +164,15 @@ impl Reason {
 
     fn from_u8(value: u8) -> Self {
         Self::ALL.into_iter().find(|reason| *reason as u8 == value).unwrap_or(Self::AppGone)
+    }
+}
+
+impl From<Struck> for Reason {
+    fn from(struck: Struck) -> Self {
+        match struck {
+            Struck::Token => Self::Revoked,
+            Struck::Session => Self::Killed,
+        }
     }
 }
 
@@ -200,7 +241,8 @@ pub struct Session {
     pub path: String,
     /// Where it lives.
     pub member: String,
-    pub subject: Option<String>,
+    /// Who opened it; `None` where nobody needs to be known.
+    pub identity: Option<Identity>,
     pub address: IpAddr,
     pub expires: Option<SystemTime>,
     pub opened: Instant,
@@ -239,7 +281,7 @@ pub struct Opened {
     pub route: usize,
     pub path: String,
     pub transport: Transport,
-    pub subject: Option<String>,
+    pub identity: Option<Identity>,
     pub address: IpAddr,
     pub expires: Option<SystemTime>,
     pub origin: Option<u64>,
@@ -258,7 +300,7 @@ impl Session {
             key: opened.key,
             route: opened.route,
             path: opened.path,
-            subject: opened.subject,
+            identity: opened.identity,
             address: opened.address,
             expires: opened.expires,
             opened: now,
@@ -283,6 +325,10 @@ impl Session {
             member: opened.held.lease.member().url().to_string(),
             held: Mutex::new(Some(opened.held)),
         }
+    }
+
+    pub fn subject(&self) -> Option<&str> {
+        self.identity.as_ref().and_then(Identity::subject)
     }
 
     pub fn transport(&self) -> Transport {

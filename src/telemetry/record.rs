@@ -1,7 +1,10 @@
 //! The one record a request or a session leaves behind: who, where, what was decided and why. Never a token, a query, a
 //! session id or a payload.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use tracing::{Level, event};
 
@@ -55,6 +58,18 @@ pub struct SessionEnd<'a> {
     pub messages_out: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
+}
+
+/// Something that an operator has changed, or tried to, at the admin door.
+#[derive(Clone, Copy, Debug)]
+pub struct Deed<'a> {
+    /// `revoke`, `unrevoke`, `kill`, `reload`.
+    pub deed: &'static str,
+    /// Who did it.
+    pub address: SocketAddr,
+    /// To whom; empty when nothing came of it.
+    pub what: &'a str,
+    pub status: u16,
 }
 
 /// Whether a request's record would be written: where it would not, it need not be put together.
@@ -130,4 +145,10 @@ pub fn session(end: &SessionEnd<'_>, is_followed: bool) {
     } else {
         write_at!(ACCESS);
     }
+}
+
+/// One line for whatever is done at the admin door.
+pub fn deed(deed: &Deed<'_>) {
+    let Deed { deed, address, what, status } = *deed;
+    event!(target: SECURITY, Level::INFO, deed, %address, what, status, "admin");
 }

@@ -1,3 +1,4 @@
 pub mod auth;
 mod limit;
 mod origin;
+mod revoke;

@@ -37,7 +37,7 @@ fn session() -> Arc<Session> {
             route: 0,
             path: "/ws".into(),
             transport: Transport::WebSocket,
-            subject: None,
+            identity: None,
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             expires: None,
             origin: None,

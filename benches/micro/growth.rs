@@ -15,6 +15,7 @@ use sockgate::{
         upstream::{Balance, Member, Probe, Upstream},
     },
     policy::{
+        auth::{Identity, SealedIdentity},
         limit::Limiter,
         origin::{Category, Shown},
     },
@@ -273,7 +274,7 @@ impl Book {
             route: 0,
             path: "/socket.io/".into(),
             transport: Transport::WebSocket,
-            subject: Some("ana".into()),
+            identity: Some(Identity::sealed(SealedIdentity { subject: Some("ana".into()), ..SealedIdentity::default() })),
             address: client(number),
             expires: None,
             origin: None,

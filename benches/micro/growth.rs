@@ -20,7 +20,7 @@ use sockgate::{
     },
     relay::{
         Ledger, Reason, Session,
-        session::{Held, Key, Opened, Transport},
+        session::{Held, Key, Opened, Tenure, Transport},
     },
     telemetry::Metrics,
     upstream::{Pool, Routes},
@@ -278,6 +278,7 @@ impl Book {
             expires: None,
             origin: None,
             abandoned_after: Duration::from_secs(65),
+            tenure: Tenure::default(),
             held: Held { lease: self.pool.lease(None, self.now).expect("a member"), permits: Vec::new() },
         };
         Session::new(opened, self.now)

@@ -2,3 +2,5 @@ mod access;
 pub mod auth;
 mod limit;
 mod origin;
+mod packets;
+mod pattern;

@@ -271,6 +271,7 @@ impl Book {
         let opened = Opened {
             key: key(number),
             route: 0,
+            tag: 0,
             path: "/socket.io/".into(),
             transport: Transport::WebSocket,
             subject: Some("ana".into()),
@@ -280,6 +281,7 @@ impl Book {
             abandoned_after: Duration::from_secs(65),
             tenure: Tenure::default(),
             held: Held { lease: self.pool.lease(None, self.now).expect("a member"), permits: Vec::new() },
+            judged: None,
         };
         Session::new(opened, self.now)
     }

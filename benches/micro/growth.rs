@@ -272,6 +272,7 @@ impl Book {
         let opened = Opened {
             key: key(number),
             route: 0,
+            tag: 0,
             path: "/socket.io/".into(),
             transport: Transport::WebSocket,
             identity: Some(Identity::sealed(SealedIdentity { subject: Some("ana".into()), ..SealedIdentity::default() })),
@@ -281,6 +282,7 @@ impl Book {
             abandoned_after: Duration::from_secs(65),
             tenure: Tenure::default(),
             held: Held { lease: self.pool.lease(None, self.now).expect("a member"), permits: Vec::new() },
+            judged: None,
         };
         Session::new(opened, self.now)
     }

@@ -7,6 +7,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use super::{
     Extent, Guard, Message, Seen, Side, Verdict,
     core::Fate,
+    placeholders,
     spaces::Standing,
     spoken::{self, Spoken, Words},
 };
@@ -146,8 +147,15 @@ impl Guard {
             self.expect_client(spoken, Fate::Drop);
             return Verdict::Drop;
         }
+        // Attachments are put into answers as they are into events.
+        if spoken.kind == Kind::BinaryAck && !spoken.is_whole() {
+            return Verdict::More;
+        }
         let length = length(bytes, extent);
         match self.finish(spoken) {
+            Ok(_) if spoken.kind == Kind::BinaryAck && !placeholders::fit(spoken.json().unwrap_or_default(), spoken.attachments) => {
+                self.malformed("a placeholder for no attachment")
+            }
             Ok(verdict) => {
                 // The app waits for it, so it is counted but never held back.
                 let _ = self.count(spoken.namespace, None, length, now);

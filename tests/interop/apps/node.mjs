@@ -58,6 +58,7 @@ function serve(socket) {
     reply(length);
   });
   on(socket, "ask", (reply, ...values) => socket.emit("asked", ...values, reply));
+  on(socket, "say", (reply, event, ...values) => reply(socket.emit(event, ...values)));
   on(socket, "kick", () => socket.disconnect());
   on(socket, "drop", () => socket.conn.close());
   number(socket);

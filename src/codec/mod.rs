@@ -6,4 +6,5 @@ pub mod engine;
 pub mod frame;
 pub mod json;
 pub mod payload;
+pub mod payload3;
 pub mod socket;

@@ -155,6 +155,21 @@ impl OpenPacket<'_> {
     }
 }
 
+impl Open {
+    /// An open packet of the gate's own, for a session that its app does not know yet.
+    pub fn write(&self) -> Vec<u8> {
+        format!(
+            r#"0{{"sid":{},"upgrades":{},"pingInterval":{},"pingTimeout":{},"maxPayload":{}}}"#,
+            json_text(&self.sid),
+            json_list(&self.upgrades),
+            self.ping_interval_ms,
+            self.ping_timeout_ms,
+            self.max_payload
+        )
+        .into_bytes()
+    }
+}
+
 fn read_members(packet: &[u8]) -> Result<Members<'_>, OpenError> {
     if Kind::of(packet) != Some(Kind::Open) {
         return Err(OpenError::NotOpen);

@@ -156,6 +156,7 @@ impl Builder<'_> {
             hash: Hash::of(upstream),
             affinity_cookie: upstream.affinity_cookie.clone(),
             most_sessions: route.limit.sessions,
+            most_waiting: (route.auth.waiting, route.auth.waiting_per_address),
             endpoints: self.endpoints(route),
             path: route.path.clone(),
         })

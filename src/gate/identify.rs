@@ -99,17 +99,20 @@ pub async fn newcomer(
     }
     // Tokens that contradict each other are refused at once, also where the packet may bring another.
     let found = shown.token()?;
+    let mark = |found: &Token| TokenMark { tag: token_tag(&found.text), by_header: found.place == Place::Header };
     if room.verifier.when() == When::Connect && matches!(asked, Asked::Open | Asked::OpenWebSocket) {
-        return Ok((None, None, asked));
+        return Ok((None, found.map(mark), asked));
     }
     let found = found.ok_or(Refusal::TokenAbsent)?;
     let identity = room.verifier.who(&found.text, now).await?;
-    let mark = TokenMark { tag: token_tag(&found.text), by_header: found.place == Place::Header };
-    Ok((Some(identity), Some(mark), asked))
+    Ok((Some(identity), Some(mark(found)), asked))
 }
 
 /// A poll or a POST: the session's own token, or another good one of the same person.
-pub async fn of_session(room: &Room, note: &Note, shown: &Shown, now: SystemTime) -> Result<Option<Identity>, Refused> {
+pub async fn of_session(room: &Room, note: &Stub, shown: &Shown, now: SystemTime) -> Result<Option<Identity>, Refused> {
+    if note.is_local {
+        return of_connected(room, note, shown, now).await;
+    }
     if !room.asks_who() {
         return Ok(None);
     }
@@ -119,18 +122,40 @@ pub async fn of_session(room: &Room, note: &Note, shown: &Shown, now: SystemTime
     }
 }
 
+/// Whether the identity that a sealed id names is no longer good. That of a judged session is its guard's, and may be a newer one.
+pub fn is_expired(room: &Room, note: &Stub, now: SystemTime) -> bool {
+    let is_judged = || room.venue.ledger.find(note.key()).is_some_and(|session| session.judged.is_some());
+    room.venue.is_over(note, now) && !is_judged()
+}
+
+/// Who a session is whose CONNECT packets tell. A token is not asked for again; one that is shown must be the one of the
+/// beginning, or of the person that was accepted.
+async fn of_connected(room: &Room, note: &Stub, shown: &Shown, now: SystemTime) -> Result<Option<Identity>, Refused> {
+    let session = room.venue.ledger.find(note.key());
+    let judged = session.as_ref().and_then(|session| session.judged.as_ref());
+    let Some(accepted) = judged.and_then(|judged| judged.guard().identity().cloned()) else { return Ok(None) };
+    let Some(found) = shown.token()?.filter(|_| room.asks_who()) else { return Ok(Some(accepted)) };
+    if is_of(note, found) || room.verifier.who(&found.text, now).await?.person() == accepted.person() {
+        return Ok(Some(accepted));
+    }
+    Err(Refused::because(Refusal::SessionSubject, format!("a session of {} was asked for with another's token", name(&accepted))))
+}
+
 /// An upgrade: browsers cannot send Authorization with it, so a session whose token came by header may upgrade once
 /// without, from the page and the address that opened it. Browsers always say which page opens a WebSocket; who does not
 /// say is no browser and can send the token. `true`: this is such an upgrade.
 pub async fn of_upgrade(
     room: &Room,
-    note: &Note,
+    note: &Stub,
     shown: &Shown,
     grant: &Grant,
     own: Option<&Page>,
     client: &Client,
     now: SystemTime,
 ) -> Result<(Option<Identity>, bool), Refused> {
+    if note.is_local {
+        return of_connected(room, note, shown, now).await.map(|identity| (identity, false));
+    }
     if !room.asks_who() {
         return Ok((None, false));
     }
@@ -154,8 +179,7 @@ async fn agree(room: &Room, note: &Note, found: &Token, now: SystemTime) -> Resu
         // Opened when nobody needed to be known; the rules have changed since.
         return Err(Refused::because(Refusal::SessionUnknown, "the session has no identity"));
     };
-    let is_same = note.token.is_some_and(|mark| verify_slices_are_equal(&mark.tag, &token_tag(&found.text)).is_ok());
-    if is_same {
+    if is_of(note, found) {
         return Ok(opened_by.clone());
     }
     let identity = room.verifier.who(&found.text, now).await?;
@@ -167,6 +191,11 @@ async fn agree(room: &Room, note: &Note, found: &Token, now: SystemTime) -> Resu
             format!("a session of {} was asked for with a token of {}", name(opened_by), name(&identity)),
         ))
     }
+}
+
+/// Whether the session was opened with this token.
+fn is_of(note: &Note, found: &Token) -> bool {
+    note.token.is_some_and(|mark| verify_slices_are_equal(&mark.tag, &token_tag(&found.text)).is_ok())
 }
 
 fn name(identity: &Identity) -> String {

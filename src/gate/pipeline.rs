@@ -139,7 +139,7 @@ async fn tell(
     // Who asks.
     let clock = SystemTime::now();
     let (identity, token, asked) = match asked {
-        Wanted::Poll(note) | Wanted::Post(note) | Wanted::Upgrade(note) if room.venue.is_over(&note, clock) => {
+        Wanted::Poll(note) | Wanted::Post(note) | Wanted::Upgrade(note) if identify::is_expired(room, &note, clock) => {
             identify::end_expired(room, &note);
             return Err(Refused::because(Refusal::SessionUnknown, "token_expired"));
         }
@@ -170,9 +170,11 @@ async fn tell(
     story.goes_to(seat.member());
 
     let (kept, secure) = (room.kept_member(&parts.headers), client.secure);
-    let admission = Admission { grant, identity, token, permits, seat, asked, address: client.address };
+    let waiting = wait_for_connect(room, &asked, &client)?;
+    let admission = Admission { grant, identity, token, permits, seat, asked, address: client.address, waiting };
     let errand = Errand {
         withheld_protocols: shown.withheld_protocols(),
+        shown: if is_new && room.venue.asks_by_connect() { shown.take_token() } else { None },
         parts,
         head,
         client,
@@ -281,6 +283,17 @@ fn hold_session(room: &Room, identity: Option<&Identity>, client: &Client) -> Re
         permits.push(room.limiter.hold_user_session(person)?);
     }
     Ok(permits)
+}
+
+/// Who opens a session before saying who it is takes a place among those who do.
+fn wait_for_connect(room: &Room, asked: &Asked, client: &Client) -> Result<Vec<Permit>, Refused> {
+    let (most, of_address) = room.most_waiting;
+    match asked {
+        Asked::Open | Asked::OpenWebSocket if room.venue.asks_by_connect() => {
+            Ok(room.limiter.hold_waiting(client.address, most, of_address)?)
+        }
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// The member a session lives on. When it is gone, so is the session: the client is told to start over, elsewhere.

@@ -32,6 +32,8 @@ pub struct Room {
     pub(super) hash: Hash,
     pub(super) affinity_cookie: String,
     pub(super) most_sessions: usize,
+    /// Sessions that have yet to say who they are: in all, and of one address.
+    pub(super) most_waiting: (usize, usize),
     pub(super) path: String,
     /// Where this route's app serves Engine.IO, under the rules of another route.
     pub(super) endpoints: Vec<String>,

@@ -283,9 +283,9 @@ impl From<Bound> for Refusal {
         match bound {
             Bound::AddressRate => Self::AddressRate,
             Bound::UserRate => Self::UserRate,
-            Bound::AddressSessions => Self::AddressSessions,
+            Bound::AddressSessions | Bound::AddressWaiting => Self::AddressSessions,
             Bound::UserSessions => Self::UserSessions,
-            Bound::HandshakesInFlight => Self::Overloaded,
+            Bound::HandshakesInFlight | Bound::Waiting => Self::Overloaded,
         }
     }
 }

@@ -52,6 +52,8 @@ pub struct Admission {
     pub asked: Asked,
     /// The client's address as it was judged.
     pub address: IpAddr,
+    /// Its place among those who have yet to say who they are.
+    pub waiting: Vec<Permit>,
 }
 
 /// What came of an admission.
@@ -183,7 +185,8 @@ impl Venue {
             transport: by.transport,
             subject: by.identity.and_then(Identity::subject).map(str::to_string),
             address: by.address,
-            expires: self.end_of(by.identity),
+            // A session that is judged ends when its guard says so: its identity may be renewed.
+            expires: if self.rules.is_some() { None } else { self.end_of(by.identity) },
             origin: by.origin,
             abandoned_after: self.patience.abandoned,
             tenure: self.tenure,
@@ -220,6 +223,11 @@ impl Venue {
     /// Whether a session's identity is no longer good.
     pub fn is_over(&self, note: &Note, now: SystemTime) -> bool {
         self.end_of(note.identity.as_ref()).is_some_and(|at| at <= now)
+    }
+
+    /// Whether a session's app hears of it only once somebody was accepted (`auth.when = "connect"`).
+    pub fn asks_by_connect(&self) -> bool {
+        self.rules.as_ref().is_some_and(|rules| rules.by_connect)
     }
 
     pub fn allows(&self, transport: Transport) -> bool {

@@ -1,7 +1,7 @@
 //! The door of the relay: takes an admission and does what it admits. Everything before this was judgement, everything
 //! after it is bytes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use http::Response;
 use http_body_util::BodyExt;
@@ -11,6 +11,7 @@ use super::{
     admission::{Admission, Answered, Asked, Bench, Opener, Seat, Venue},
     errand::Errand,
     exchange::{self, Carried, Wait},
+    judged::{self, opening, speaker::Speaker, visit::Visit},
     outgoing, polling,
     seal::{self, Stub},
     session::{Held, Session, Transport},
@@ -36,21 +37,31 @@ pub async fn carry(
     }
     let answer = match &admission.asked {
         // Boxed each, for a request's future is as large as the largest of them, and is moved about.
+        Asked::Open if venue.asks_by_connect() => opening::open(bench, venue, admission, errand)?,
         Asked::Open => return Box::pin(polling::open(bench, venue, admission, &errand)).await,
         Asked::OpenWebSocket | Asked::WebSocket => return Box::pin(websocket::open(bench, venue, admission, errand)).await,
         Asked::Poll(note) => {
             let note = note.clone();
             let session = known(venue, &note, &mut admission)?;
-            Box::pin(polling::poll(bench, venue, session, &note, admission, &errand)).await?
+            match visit(bench, venue, session, errand) {
+                Ok(visit) => Box::pin(judged::polling::poll(visit)).await?,
+                Err((session, errand)) => Box::pin(polling::poll(bench, venue, session, &note, admission, &errand)).await?,
+            }
         }
         Asked::Post(note) => {
             let note = note.clone();
             let session = known(venue, &note, &mut admission)?;
-            Box::pin(polling::post(bench, venue, session, &note, admission, &errand, body)).await?
+            match visit(bench, venue, session, errand) {
+                Ok(visit) => Box::pin(judged::polling::post(visit, body)).await?,
+                Err((session, errand)) => Box::pin(polling::post(bench, venue, session, &note, admission, &errand, body)).await?,
+            }
         }
         Asked::Upgrade { note, on_trust } => {
             let (note, on_trust) = (note.clone(), *on_trust);
             let session = known(venue, &note, &mut admission)?;
+            if session.is_over() {
+                return Err(over(&session));
+            }
             if on_trust && !session.trust_upgrade() {
                 return Err(Refusal::TokenAbsent.into());
             }
@@ -64,6 +75,11 @@ pub async fn carry(
 /// The session a sealed id speaks of. One that this gate has not seen, or has forgotten, is entered from what the id says, with
 /// the permits of whoever asks; one that is over stays over.
 fn known(venue: &Venue, note: &Stub, admission: &mut Admission) -> Result<Arc<Session>, Refused> {
+    let lives_here = venue.rules.is_some() || note.is_local;
+    if lives_here && venue.ledger.find(note.key()).is_none() {
+        // What its guard knows no other gate can know, nor this one after a restart.
+        return Err(Refused::because(Refusal::SessionUnknown, "a judged session of another gate, or of before"));
+    }
     let session = venue.ledger.find_or_enter(note.key(), || {
         let lease = Seat::Kept(admission.seat.member().clone()).into_lease(venue)?;
         let by = Opener {
@@ -76,14 +92,28 @@ fn known(venue: &Venue, note: &Stub, admission: &mut Admission) -> Result<Arc<Se
         let permits = std::mem::take(&mut admission.permits);
         Ok::<_, Refused>(venue.session(note.key(), by, Held { lease, permits }))
     })?;
-    if session.is_over() {
-        return Err(Refused::because(Refusal::SessionUnknown, session.end().name()));
+    // A client that was told not to come back may still say goodbye.
+    let lingers = || session.judged.as_ref().is_some_and(|judged| judged.desk.lingers(Instant::now()).is_some());
+    if session.is_over() && !lingers() {
+        return Err(over(&session));
     }
     if session.bind_origin(admission.grant.tag()).is_err() {
         let asks = admission.grant.page().unwrap_or("a page without origin");
         return Err(Refused::because(Refusal::SessionOrigin, format!("the session belongs to another page than {asks}")));
     }
     Ok(session)
+}
+
+fn over(session: &Session) -> Refused {
+    Refused::because(Refusal::SessionUnknown, session.end().name())
+}
+
+/// A request of a judged session. A plain one is given back.
+#[expect(clippy::result_large_err, reason = "the errand goes on the way it came")]
+fn visit(bench: &Arc<Bench>, venue: &Arc<Venue>, session: Arc<Session>, errand: Errand) -> Result<Visit, (Arc<Session>, Errand)> {
+    let Some(judged) = session.judged.clone() else { return Err((session, errand)) };
+    let speaker = Arc::new(Speaker::new(errand));
+    Ok(Visit { bench: bench.clone(), venue: venue.clone(), session, judged, speaker })
 }
 
 async fn http(

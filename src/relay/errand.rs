@@ -4,6 +4,7 @@ use std::{any::Any, sync::Arc, time::SystemTime};
 
 use http::request::Parts;
 use hyper::upgrade::OnUpgrade;
+use zeroize::Zeroizing;
 
 use super::outgoing::Told;
 use crate::{
@@ -31,6 +32,8 @@ pub struct Errand {
     pub handshake: Option<upgrade::Ask>,
     /// Subprotocols that carried a token: not the app's business.
     pub withheld_protocols: Vec<String>,
+    /// The token that was shown, where it is judged later: with the CONNECT packet of the session that the request opens.
+    pub shown: Option<Zeroizing<String>>,
     pub on_upgrade: Option<OnUpgrade>,
     /// What the client's connection holds and a WebSocket goes on holding: its place among the connections.
     pub pass: Arc<dyn Any + Send + Sync>,

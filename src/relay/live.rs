@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     admission::{Bench, Venue},
-    frames::{Carriage, Ended, Opening, Terms},
+    frames::{Carriage, Ended, Judging, Opening, Settle, Terms},
     session::{Attendance, Reason, Session},
 };
 use crate::{
@@ -88,7 +88,22 @@ impl Life {
         let terms = Arc::new(self.terms(&member));
         let session = self.session.clone();
         let carriage = Carriage::new((client, early), (line, &spoken), opening, terms, session).gathering(C::gather);
+        let carriage = match self.judging() {
+            Some(judging) => carriage.judged_by(judging),
+            None => carriage,
+        };
         Box::new(Live { life: self, carriage, tally })
+    }
+
+    /// What a judged session's carriage is given.
+    fn judging(&self) -> Option<Judging> {
+        let judged = self.session.judged.clone()?;
+        let (venue, guard) = (self.venue.clone(), judged.clone());
+        let settle: Settle = Box::new(move |question| {
+            let (venue, guard) = (venue.clone(), guard.clone());
+            Box::pin(async move { guard.settle(&venue, question).await })
+        });
+        Some(Judging { judged, settle, is_upgrade: self.upgraded })
     }
 
     fn terms(&self, member: &Member) -> Terms {
@@ -106,7 +121,8 @@ impl Life {
         }
     }
 
-    fn ended(self, ended: Ended) {
+    /// `has_come_over`: whether an upgrade has come about, where that is known.
+    fn ended(self, ended: Ended, has_come_over: Option<bool>) {
         let session = &self.session;
         let metrics = &self.venue.metrics;
         session.bytes_in.fetch_add(ended.moved.bytes_in, Ordering::Relaxed);
@@ -115,7 +131,7 @@ impl Life {
         session.messages_out.fetch_add(ended.moved.messages_out, Ordering::Relaxed);
         session.close_code.store(ended.code.unwrap_or(0), Ordering::Relaxed);
         // A client that upgrades says `2probe` and then `5`: one that never came so far goes on by polling.
-        let did_upgrade = ended.moved.messages_in >= 2;
+        let did_upgrade = has_come_over.unwrap_or(ended.moved.messages_in >= 2);
         if self.upgraded {
             let outcome = if did_upgrade { "done" } else { "failed" };
             metrics.upgrades.get_or_create_owned(&[("outcome", outcome)]).inc();
@@ -158,13 +174,14 @@ where
             () = stop.cancelled() => self.carriage.cut(Reason::Draining),
         };
         let Self { life, carriage, tally } = *self;
+        let has_come_over = carriage.has_come_over();
         let (mut client, upstream) = carriage.into_ends();
         if ended.reset {
             client.reset();
             linger_not(upstream.tcp());
         }
         drop((client, upstream, tally));
-        life.ended(ended);
+        life.ended(ended, has_come_over);
     }
 }
 

@@ -15,13 +15,14 @@ use super::{
     admission::{Admission, Answered, Bench, Opener, Seat, Venue},
     errand::Errand,
     exchange::{self, Attended, Carried, Wait},
+    judged::app,
     outgoing,
     seal::{self, Note},
     session::{Attendance, Held, LAST_WORDS, Lane, QUIET, Reason, Session, Transport},
 };
 use crate::{
     codec::{
-        engine::{self, Rewrite},
+        engine::{self, Open, Rewrite},
         payload,
     },
     config::socketio::Transport as Allowed,
@@ -33,7 +34,7 @@ use crate::{
 /// The first answer of a session: an open packet and perhaps a few more.
 const LARGEST_FIRST: usize = 64 * 1024;
 /// Beyond the app's own heartbeat, so that it is the app that ends a poll.
-const POLL_MARGIN: Duration = Duration::from_secs(10);
+pub const POLL_MARGIN: Duration = Duration::from_secs(10);
 
 /// A new session: the app's open packet, with its id sealed. Also the member it has come to.
 pub async fn open(bench: &Bench, venue: &Venue, mut admission: Admission, errand: &Errand) -> Result<Answered, Refused> {
@@ -84,9 +85,14 @@ async fn seal_first(venue: &Venue, admission: Admission, answer: Response<Body>)
         .to_bytes();
     let (first, rest) = payload::split_first(&body);
     let member = admission.seat.member();
-    let (mut rewritten, note) = exchange_open(venue, member, blank(venue, &admission), first).map_err(|error| invalid(&error))?;
+    let (mut rewritten, note, open) =
+        exchange_open(venue, member, blank(venue, &admission), first).map_err(|error| invalid(&error))?;
     rewritten.extend_from_slice(rest);
-    enter(venue, &note, admission)?;
+    let member = member.clone();
+    let session = enter(venue, &note, admission)?;
+    if let Some(judged) = &session.judged {
+        judged.app.polls(app::Seat { sid: note.sid.as_str().into(), member, largest: open.max_payload });
+    }
     // For the record.
     parts.extensions.insert(note.key());
     parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(rewritten.len()));
@@ -98,14 +104,14 @@ async fn seal_first(venue: &Venue, admission: Admission, answer: Response<Body>)
 
 /// Exchanges the app's open packet for the one a client may see; also what a session's later requests need to know. `note`
 /// lacks only the app's id.
-pub fn exchange_open(venue: &Venue, member: &Member, mut note: Note, packet: &[u8]) -> Result<(Vec<u8>, Note), String> {
+pub fn exchange_open(venue: &Venue, member: &Member, mut note: Note, packet: &[u8]) -> Result<(Vec<u8>, Note, Open), String> {
     let upgrades: &[&str] = if venue.allows(Allowed::Websocket) { &["websocket"] } else { &[] };
     let change = Rewrite { keep_upgrades: upgrades, max_payload: venue.limits.message };
     let packet = engine::read_open(packet, &change).map_err(|error| error.to_string())?;
     member.learn(packet.open.ping_interval_ms, packet.open.ping_timeout_ms);
     note.sid.clone_from(&packet.open.sid);
     let sealed = venue.sealer.seal(&note).ok_or("the identity is too large for a session id")?;
-    Ok((packet.write(&sealed), note))
+    Ok((packet.write(&sealed), note, packet.open))
 }
 
 /// What will be sealed of an admission, before the app's id is known.
@@ -114,6 +120,7 @@ pub fn blank(venue: &Venue, admission: &Admission) -> Note {
         route: venue.tag,
         member: admission.seat.member().id(),
         sid: String::new(),
+        is_local: false,
         identity: admission.identity.clone(),
         token: admission.token,
         origin: admission.grant.tag(),
@@ -238,7 +245,7 @@ fn give_back(venue: &Venue, session: Arc<Session>, answer: Response<Body>, mut a
 
 /// Resolves when a poll of this session is no longer to wait for the app. A gate that leaves gives the app a moment for each
 /// poll, so that packets it holds already still reach the client, but not for ever.
-async fn over(session: &Session) -> Reason {
+pub async fn over(session: &Session) -> Reason {
     tokio::select! {
         () = session.ending.cancelled() => {}
         () = until(session.expires) => return Reason::Expired,

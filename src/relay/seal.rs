@@ -24,8 +24,10 @@ pub struct Note {
     /// Which route it was opened on; it is good for no other.
     pub route: u64,
     pub member: MemberId,
-    /// The app's own session id.
+    /// The app's own session id; of a session that its app does not know yet, one of ours.
     pub sid: String,
+    /// The id is ours: only the gate that made it knows the session.
+    pub is_local: bool,
     pub identity: Option<Identity>,
     /// Recognises the token that opened the session without checking its signature again.
     pub token: Option<TokenMark>,
@@ -95,6 +97,8 @@ struct SealKey {
 
 const KEY_ID: usize = 4;
 const VERSION: u8 = 1;
+/// The same form, with an id of ours. Gates that do not know it take it for a session they do not have, which is so.
+const LOCAL: u8 = 2;
 /// Longer than any id this gate makes: `codec/engine` takes app ids of at most 256 bytes, an identity has at most 2 KiB.
 pub const LONGEST: usize = 4096;
 const LONGEST_FIELD: usize = 2048;
@@ -209,6 +213,10 @@ impl Note {
     /// The session's name inside this gate.
     pub fn key(&self) -> Key {
         let mut hash = digest::Context::new(&digest::SHA256);
+        if self.is_local {
+            // No app can choose its way into the session of another.
+            hash.update(b"local\0");
+        }
         hash.update(&self.member.0.to_be_bytes());
         hash.update(self.sid.as_bytes());
         let hash = hash.finish();
@@ -219,7 +227,7 @@ impl Note {
 
     fn write(&self) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(160);
-        out.push(VERSION);
+        out.push(if self.is_local { LOCAL } else { VERSION });
         out.extend_from_slice(&self.route.to_be_bytes());
         out.extend_from_slice(&self.member.0.to_be_bytes());
         out.extend_from_slice(&self.origin.unwrap_or(0).to_be_bytes());
@@ -240,7 +248,11 @@ impl Note {
 
     fn read(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
-        let [VERSION] = take::<1>(&mut rest)? else { return None };
+        let is_local = match take::<1>(&mut rest)? {
+            [VERSION] => false,
+            [LOCAL] => true,
+            [_] => return None,
+        };
         let route = u64::from_be_bytes(take(&mut rest)?);
         let member = MemberId(u64::from_be_bytes(take(&mut rest)?));
         let origin = Some(u64::from_be_bytes(take(&mut rest)?)).filter(|tag| *tag != 0);
@@ -254,7 +266,7 @@ impl Note {
             true => None,
             false => Some(Identity::sealed(serde_json::from_slice(take_field(&mut rest)?).ok()?)),
         };
-        rest.is_empty().then_some(Self { route, member, sid, identity, token, origin, address })
+        rest.is_empty().then_some(Self { route, member, sid, is_local, identity, token, origin, address })
     }
 }
 

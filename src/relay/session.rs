@@ -453,6 +453,9 @@ impl Session {
         }
         self.end.store(reason as u8, Ordering::Release);
         drop(self.held.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(judged) = &self.judged {
+            judged.over();
+        }
         true
     }
 

@@ -132,7 +132,7 @@ struct Sealing {
 
 impl Opening for Sealing {
     fn exchange(&mut self, packet: &[u8]) -> Option<Exchanged> {
-        let (packet, _) = polling::exchange_open(&self.venue, &self.member, self.note.take()?, packet).ok()?;
+        let (packet, ..) = polling::exchange_open(&self.venue, &self.member, self.note.take()?, packet).ok()?;
         Some(Exchanged { packet, silence: self.venue.heartbeat(&self.member) + SILENCE_MARGIN })
     }
 }

@@ -45,6 +45,8 @@ pub enum Bound {
     AddressSessions,
     UserSessions,
     HandshakesInFlight,
+    Waiting,
+    AddressWaiting,
 }
 
 /// Too often: one more is possible after this time.
@@ -154,12 +156,27 @@ impl Limiter {
         &self.packets
     }
 
+    /// One more session whose client has yet to say who it is (`auth.waiting`, `auth.waiting_per_address`): `most` in all, and so
+    /// many of this address, until the permits are dropped.
+    pub fn hold_waiting(&self, address: IpAddr, most: usize, of_address: usize) -> Result<Vec<Permit>, Full> {
+        let waiting = &self.tally.waiting;
+        let before = waiting.fetch_add(1, Ordering::Relaxed);
+        let permit = Permit(Hold::Handshake(Handshake(Arc::clone(waiting))));
+        if most > 0 && before >= most {
+            return Err(Full { bound: Bound::Waiting });
+        }
+        let of_address = (of_address > 0 && !self.is_exempt(address)).then_some(of_address);
+        let of_address = self.hold(&self.tally.waiting_addresses, Key::address(address), of_address, Bound::AddressWaiting)?;
+        Ok(vec![permit, of_address])
+    }
+
     /// Forgets addresses and users that nothing needs to be remembered of. Milliseconds when there are 100,000: call it
     /// every minute or so, on a blocking thread.
     pub fn sweep(&self, now: Instant) {
         self.address_rate.sweep(now);
         self.user_rate.sweep(now);
         self.tally.address_sessions.sweep();
+        self.tally.waiting_addresses.sweep();
         self.tally.user_sessions.sweep();
         self.packets.sweep(now);
     }
@@ -167,7 +184,7 @@ impl Limiter {
     /// Entries in all tables; an address with a bucket and a session has two.
     pub fn keys(&self) -> usize {
         let tally = &self.tally;
-        let sessions = tally.address_sessions.keys() + tally.user_sessions.keys();
+        let sessions = tally.address_sessions.keys() + tally.user_sessions.keys() + tally.waiting_addresses.keys();
         self.address_rate.keys() + self.user_rate.keys() + sessions + self.packets.keys()
     }
 
@@ -220,6 +237,8 @@ impl std::fmt::Display for Bound {
             Self::AddressSessions => "limit.sessions_per_address",
             Self::UserSessions => "limit.sessions_per_user",
             Self::HandshakesInFlight => "limit.handshakes_in_flight",
+            Self::Waiting => "auth.waiting",
+            Self::AddressWaiting => "auth.waiting_per_address",
         })
     }
 }
@@ -230,6 +249,8 @@ struct Tally {
     address_sessions: Arc<Counts>,
     user_sessions: Arc<Counts>,
     in_flight: Arc<AtomicUsize>,
+    waiting: Arc<AtomicUsize>,
+    waiting_addresses: Arc<Counts>,
     overflowed: Counter,
     /// Renewed limiters must know their users again.
     secret: RandomState,

@@ -59,7 +59,14 @@ where
             let Exchanged { packet, silence } = packet;
             self.silence = silence;
             let frame = frame::write(Opcode::Text, &packet, None);
+            let frame_size = frame.len();
             self.down.early.splice(before..payload.end, frame);
+            if self.court.is_some() {
+                // The guard sees what follows.
+                let rest = self.down.early.split_off(before + frame_size);
+                let front = std::mem::replace(&mut self.down.early, rest);
+                self.down.pass_unseen(front);
+            }
         }
         // What was collected is passed on by the ordinary way from here.
         Ok(Poll::Ready(()))

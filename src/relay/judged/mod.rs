@@ -1,5 +1,15 @@
 //! A judged session between its transports: its guard, what waits for the client, and how questions about tokens are answered.
 
+pub mod app;
+mod delivery;
+pub mod desk;
+mod fetch;
+pub mod opening;
+pub mod polling;
+pub mod queue;
+pub mod speaker;
+pub mod visit;
+
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Instant, SystemTime},
@@ -8,7 +18,10 @@ use std::{
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
-use super::guard::{Guard, Message, Question};
+use app::App;
+use desk::Desk;
+
+use super::guard::{Guard, Question};
 use crate::{policy::Refused, relay::Venue};
 
 /// What a judged session has beyond a plain one. Shared by its requests and its carriage.
@@ -19,11 +32,21 @@ pub struct Judged {
     carriage: AtomicWaker,
     /// Wakes a poll that waits.
     pub poll: Notify,
+    /// The app's side.
+    pub app: App,
+    /// What lies between the guard and polls.
+    pub desk: Desk,
 }
 
 impl Judged {
     pub fn new(guard: Guard) -> Self {
-        Self { guard: Mutex::new(guard), carriage: AtomicWaker::new(), poll: Notify::new() }
+        Self {
+            guard: Mutex::new(guard),
+            carriage: AtomicWaker::new(),
+            poll: Notify::new(),
+            app: App::default(),
+            desk: Desk::default(),
+        }
     }
 
     /// The guard. Never held across an await.
@@ -47,10 +70,5 @@ impl Judged {
         let clock = SystemTime::now();
         let who = venue.verifier.who(&question.token, clock).await.map_err(Refused::from);
         self.guard().answered(question.number, who, Instant::now(), SystemTime::now());
-    }
-
-    /// Packets for the client that its polls have not taken; a WebSocket that takes over delivers them first.
-    pub fn take_waiting(&self) -> Vec<Message> {
-        unimplemented!("by whoever makes polling")
     }
 }

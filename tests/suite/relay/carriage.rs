@@ -39,6 +39,7 @@ fn session_for(tenure: Tenure) -> Arc<Session> {
         Opened {
             key: Key(1),
             route: 0,
+            tag: 0,
             path: "/ws".into(),
             transport: Transport::WebSocket,
             subject: None,
@@ -48,6 +49,7 @@ fn session_for(tenure: Tenure) -> Arc<Session> {
             abandoned_after: Duration::from_secs(60),
             tenure,
             held: Held { lease, permits: Vec::new() },
+            judged: None,
         },
         tokio::time::Instant::now().into_std(),
     ))

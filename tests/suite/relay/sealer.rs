@@ -39,6 +39,7 @@ fn note() -> Note {
         route: 7,
         member: MemberId(11),
         sid: "lv_VI97HAXpY6yYWAAAC".into(),
+        is_local: false,
         identity: Some(Identity::sealed(ana())),
         token: Some(TokenMark { tag: [9; 16], by_header: true }),
         origin: Some(13),
@@ -74,6 +75,7 @@ prop_compose! {
         route in any::<u64>(),
         member in any::<u64>(),
         sid in "\\PC{0,200}",
+        is_local in any::<bool>(),
         identity in proptest::option::of(any_identity()),
         token in any::<Option<([u8; 16], bool)>>(),
         // A tag of 0 is how no origin is written.
@@ -82,7 +84,7 @@ prop_compose! {
     ) -> Note {
         let identity = identity.map(Identity::sealed);
         let token = token.map(|(tag, by_header)| TokenMark { tag, by_header });
-        Note { route, member: MemberId(member), sid, identity, token, origin, address }
+        Note { route, member: MemberId(member), sid, is_local, identity, token, origin, address }
     }
 }
 

@@ -34,6 +34,7 @@ pub fn session(pool: &Pool, key: u128, transport: Transport, permits: Vec<Permit
     let opened = Opened {
         key: Key(key),
         route: 0,
+        tag: 0,
         path: "/socket.io/".into(),
         transport,
         subject: Some("ana".into()),
@@ -43,6 +44,7 @@ pub fn session(pool: &Pool, key: u128, transport: Transport, permits: Vec<Permit
         abandoned_after: ABANDONED,
         tenure: Tenure::default(),
         held: Held { lease, permits },
+        judged: None,
     };
     Session::new(opened, now)
 }

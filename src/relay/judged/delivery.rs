@@ -1,0 +1,143 @@
+//! Toward the app: its session is opened when somebody was accepted, packets are sent in bodies of 16, one POST after the
+//! other, and questions about tokens are answered.
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+
+use super::{
+    app::{First, Seat, Stage},
+    fetch,
+    speaker::Toward,
+    visit::{self, Visit},
+};
+use crate::{
+    codec::{
+        engine::{self, Rewrite},
+        payload,
+    },
+    http::Body,
+    policy::{Refusal, Refused},
+    relay::{
+        Reason,
+        exchange::{self, Wait},
+    },
+};
+
+/// What an app said to a POST.
+pub struct Said {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// An app's answer to a POST: `ok`, or a short reason.
+const LARGEST_ANSWER: usize = 64 * 1024;
+/// The first answer of a session: an open packet and perhaps a few more.
+const LARGEST_FIRST: usize = 64 * 1024;
+
+/// Sends everything that waits for the app. The last answer, when there was one; one that is no yes has ended the session.
+pub async fn deliver(visit: &Visit) -> Result<Option<Said>, Refused> {
+    let _turn = visit.desk().sending.lock().await;
+    let mut last = None;
+    while visit.desk().has_for_app() {
+        if visit.session.is_over() {
+            // Whoever ended it tells the app.
+            return Ok(last);
+        }
+        if visit.judged.app.stage() == Stage::Unopened
+            && let Some(first) = visit.judged.app.begin()
+        {
+            open_by_polling(visit, *first).await?;
+        }
+        if visit.judged.app.stage() != Stage::Polling || visit.desk().is_handed_over() {
+            return Ok(last);
+        }
+        let Some(seat) = visit.judged.app.seat() else { return Ok(last) };
+        let Some(packets) = visit.desk().next_for_app(visit::largest(&seat)) else { return Ok(last) };
+        let sent = visit.send_packets(&seat, packets).await.map_err(|error| visit.lost(&error))?;
+        let said = read(visit, sent).await?;
+        let is_yes = said.status.is_success();
+        last = Some(said);
+        if !is_yes {
+            visit.part(Reason::AppClosed);
+            break;
+        }
+        visit.session.confirm();
+    }
+    Ok(last)
+}
+
+async fn read(visit: &Visit, answer: Response<Body>) -> Result<Said, Refused> {
+    let (parts, body) = answer.into_parts();
+    let collected = tokio::time::timeout(visit.venue.patience.answer, Limited::new(body, LARGEST_ANSWER).collect()).await;
+    let (refusal, reason) = match collected {
+        Ok(Ok(body)) => return Ok(Said { status: parts.status, headers: parts.headers, body: body.to_bytes() }),
+        Ok(Err(_)) => (Refusal::UpstreamInvalid, Reason::AppInvalid),
+        Err(_) => (Refusal::UpstreamTimeout, Reason::AppStalled),
+    };
+    visit.part(reason);
+    Err(refusal.into())
+}
+
+/// Finds out what the guard has asked. The answers may let packets go on.
+pub async fn settle(visit: &Visit) {
+    while let Some(question) = visit.desk().next_question() {
+        visit.judged.settle(&visit.venue, question).await;
+        visit.judged.collect();
+        visit.judged.nudge();
+    }
+}
+
+/// Opens the app's session as its first request would have, with what is known by now of who asks.
+pub async fn open_by_polling(visit: &Visit, first: First) -> Result<(), Refused> {
+    match ask_open(visit, first).await {
+        Ok(seat) => {
+            visit.judged.app.polls(seat);
+            visit.session.confirm();
+            // A GET that waits can go on to the app.
+            visit.judged.nudge();
+            Ok(())
+        }
+        Err((refused, reason)) => {
+            visit.judged.app.lose();
+            visit.part(reason);
+            Err(refused)
+        }
+    }
+}
+
+async fn ask_open(visit: &Visit, first: First) -> Result<Seat, (Refused, Reason)> {
+    let venue = &visit.venue;
+    let First { speaker, member } = first;
+    let identity = visit.judged.guard().identity().cloned();
+    let toward = Toward { member: &member, sid: None, identity: identity.as_ref() };
+    let request = speaker.get(venue, toward);
+    let answer = exchange::send(&visit.bench, venue, &member, request, Wait::Open(venue.patience.handshake)).await;
+    let answer = answer.map_err(|error| {
+        let refused = visit.lost(&error);
+        (refused, Reason::AppGone)
+    })?;
+    if answer.status() != StatusCode::OK {
+        let said = format!("the app answered the handshake with {}", answer.status());
+        return Err((Refused::because(Refusal::UpstreamFailed, said), Reason::AppClosed));
+    }
+    let invalid = |detail: &str| (Refused::because(Refusal::UpstreamInvalid, detail), Reason::AppInvalid);
+    if answer.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        return Err(invalid("the open packet came encoded although identity was asked for"));
+    }
+    let collected = tokio::time::timeout(venue.patience.handshake, Limited::new(answer.into_body(), LARGEST_FIRST).collect());
+    let body = collected
+        .await
+        .map_err(|_| (Refused::from(Refusal::UpstreamTimeout), Reason::AppStalled))?
+        .map_err(|_| invalid("the open packet broke off or is too large"))?
+        .to_bytes();
+    let (packet, rest) = payload::split_first(&body);
+    let change = Rewrite { keep_upgrades: &[], max_payload: venue.limits.message };
+    let open = engine::read_open(packet, &change).map_err(|error| invalid(&error.to_string()))?.open;
+    member.learn(open.ping_interval_ms, open.ping_timeout_ms);
+    if let Some(rest) = rest.get(1..) {
+        fetch::hear(visit, rest);
+    }
+    Ok(Seat { sid: open.sid.into(), member, largest: open.max_payload })
+}

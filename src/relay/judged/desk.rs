@@ -1,0 +1,406 @@
+//! What lies between a session's guard and its transports: packets that wait for the client and for the app, questions that wait
+//! for an answer, which GET is the one to be answered, and how far the session is with ending. Everything that the guard says
+//! is put here in the order in which it said it, under the guard's own lock. No await; time is an argument.
+
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use http::response::Parts;
+use tokio::task::AbortHandle;
+
+use super::{
+    super::guard::{Extent, Guard, Message, Out, Question, Seen, Side, Verdict},
+    Judged,
+    queue::{Full, Queue},
+};
+use crate::{policy::Refused, relay::Reason};
+
+/// The desk of one session.
+#[derive(Debug, Default)]
+pub struct Desk {
+    state: Mutex<State>,
+    /// Held by whoever sends to the app: one body at a time.
+    pub sending: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    for_client: Queue,
+    for_app: Queue,
+    asked: VecDeque<Question>,
+    /// The session is to end, or has ended, for this reason.
+    end: Option<Reason>,
+    fetch: Fetch,
+    /// What a GET is answered with instead of packets.
+    failure: Option<Failure>,
+    /// The newest GET: the one that gets what there is.
+    turn: u64,
+    /// The client has said that it leaves.
+    has_left: bool,
+    /// The client was told not to come back.
+    stays_closed: bool,
+    /// Since when the session is over and its client may still say goodbye.
+    parted: Option<Instant>,
+    /// A WebSocket carries it now.
+    is_handed_over: bool,
+}
+
+/// The GET toward the app, of which there is one at most.
+#[derive(Debug, Default)]
+enum Fetch {
+    #[default]
+    Idle,
+    Starting,
+    Running(AbortHandle),
+}
+
+/// Why a GET gets no packets.
+#[derive(Debug)]
+pub enum Failure {
+    /// What the app said instead of 200.
+    Answer(Box<Parts>, Bytes),
+    Refused(Refused),
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Shown {
+    Passed,
+    /// It goes no further, or not now.
+    Kept,
+    /// Nothing more of its sender goes on.
+    Broken(Reason),
+}
+
+/// What a GET is answered with.
+#[derive(Debug)]
+pub enum Next {
+    Packets(Vec<u8>),
+    /// It is let go: a newer one has come, a WebSocket has taken over, or its client leaves.
+    LetGo,
+    Failed(Failure),
+    Nothing,
+}
+
+/// Clients of a session that was ended for good say goodbye within this time: their POST is taken, their GET waits for it.
+const LINGERS: Duration = Duration::from_secs(5);
+
+impl Judged {
+    /// Shows a whole packet to the guard, and puts where they belong: the packet, if it may go on, and what the guard says to it.
+    pub fn show(&self, from: Side, message: Message, now: Instant) -> Shown {
+        let mut guard = self.guard();
+        let mut state = self.desk.state();
+        state.sort(&mut guard);
+        let (is_text, bytes) = match &message {
+            Message::Text(text) => (true, text.as_bytes()),
+            Message::Binary(bytes) => (false, bytes.as_slice()),
+        };
+        let verdict = guard.judge(&Seen { from, is_text, bytes, extent: Extent::Whole }, now);
+        let shown = match verdict {
+            Verdict::Pass => state.pass_on(from, message),
+            Verdict::Watch(scanner) if scanner.finish().is_ok() => state.pass_on(from, message),
+            Verdict::Replace(other) => state.pass_on(from, other),
+            Verdict::Drop => Shown::Kept,
+            // A whole message leaves nothing to wait for.
+            Verdict::Watch(_) | Verdict::More => Shown::Broken(Reason::MalformedPacket),
+            Verdict::Break(reason) => Shown::Broken(reason),
+        };
+        state.sort(&mut guard);
+        shown
+    }
+
+    /// Lets the guard look at the clocks. When to do so again.
+    pub fn tick(&self, now: Instant, clock: SystemTime) -> Option<Duration> {
+        let mut guard = self.guard();
+        let again = guard.tick(now, clock);
+        self.desk.state().sort(&mut guard);
+        again
+    }
+
+    /// The session is to end: the guard says how.
+    pub fn end(&self, reason: Reason, now: Instant) {
+        let mut guard = self.guard();
+        guard.end(reason, now);
+        let mut state = self.desk.state();
+        state.sort(&mut guard);
+        // Whatever the guard thinks of it.
+        state.end.get_or_insert(reason);
+    }
+
+    /// Takes what the guard has said to somebody else.
+    pub fn collect(&self) {
+        let mut guard = self.guard();
+        self.desk.state().sort(&mut guard);
+    }
+
+    /// Packets for the client that its polls have not taken. A WebSocket that takes over delivers them first, and from then on
+    /// takes the guard's news itself; what a GET of before still brings is here, too, and the carriage is nudged.
+    pub fn take_waiting(&self) -> Vec<Message> {
+        let mut guard = self.guard();
+        let mut state = self.desk.state();
+        if !state.is_handed_over {
+            state.sort(&mut guard);
+            state.is_handed_over = true;
+        }
+        let waiting = state.for_client.take_all();
+        drop((state, guard));
+        self.poll.notify_one();
+        waiting
+    }
+
+    /// Whether there are packets for the client that no poll has taken.
+    pub fn has_waiting(&self) -> bool {
+        !self.desk.state().for_client.is_empty()
+    }
+
+    /// Packets for the app that no POST has taken: asked once, with [`Judged::take_waiting`].
+    pub fn take_unsent(&self) -> Vec<Message> {
+        self.desk.state().for_app.take_all()
+    }
+
+    /// Lets a GET go that waits, so that its client can end an upgrade. Apps do it by themselves; one that has heard nothing
+    /// of the session cannot.
+    pub fn let_poll_go(&self) {
+        let mut state = self.desk.state();
+        if state.for_client.is_empty() {
+            let _ = state.for_client.push(noop());
+        }
+        drop(state);
+        self.poll.notify_one();
+    }
+
+    /// The session is over: nothing more is asked of the app, unless somebody is parting from it just now.
+    pub fn over(&self) {
+        let state = self.desk.state();
+        if state.parted.is_none() {
+            state.abort();
+        }
+        drop(state);
+        self.nudge();
+    }
+}
+
+impl Desk {
+    /// A GET has come: the ones before it are let go.
+    pub fn take_turn(&self) -> u64 {
+        let mut state = self.state();
+        state.turn += 1;
+        state.turn
+    }
+
+    pub fn has_turn(&self, turn: u64) -> bool {
+        self.state().turn == turn
+    }
+
+    /// What there is for this GET, in bodies of at most so many bytes.
+    pub fn next_for_client(&self, turn: u64, largest: usize) -> Next {
+        let mut state = self.state();
+        if state.turn != turn || state.is_handed_over {
+            return Next::LetGo;
+        }
+        if let Some(body) = state.for_client.next_body(largest) {
+            return Next::Packets(body);
+        }
+        if let Some(failure) = state.failure.take() {
+            return Next::Failed(failure);
+        }
+        if state.has_left { Next::LetGo } else { Next::Nothing }
+    }
+
+    /// The next body for the app.
+    pub fn next_for_app(&self, largest: usize) -> Option<Vec<u8>> {
+        self.state().for_app.next_body(largest)
+    }
+
+    pub fn has_for_app(&self) -> bool {
+        !self.state().for_app.is_empty()
+    }
+
+    pub fn next_question(&self) -> Option<Question> {
+        self.state().asked.pop_front()
+    }
+
+    /// Whether the one who asks may begin a GET toward the app. Then it must, and tell with [`Desk::fetching`].
+    pub fn may_fetch(&self) -> bool {
+        let mut state = self.state();
+        let may = matches!(state.fetch, Fetch::Idle)
+            && state.end.is_none()
+            && state.failure.is_none()
+            && state.parted.is_none()
+            && !state.has_left
+            && !state.is_handed_over;
+        if may {
+            state.fetch = Fetch::Starting;
+        }
+        may
+    }
+
+    /// It has begun. Ended at once when the session was over meanwhile.
+    pub fn fetching(&self, task: AbortHandle, is_over: bool) {
+        let mut state = self.state();
+        if is_over {
+            task.abort();
+        }
+        if matches!(state.fetch, Fetch::Starting) {
+            state.fetch = Fetch::Running(task);
+        }
+    }
+
+    /// It has been answered; another may begin.
+    pub fn fetched(&self) {
+        self.state().fetch = Fetch::Idle;
+    }
+
+    /// The GET toward the app is given up.
+    pub fn abort_fetch(&self) {
+        self.state().abort();
+    }
+
+    /// A packet for the client that nobody needs to judge.
+    pub fn tell_client(&self, message: Message) {
+        let mut state = self.state();
+        if !state.is_handed_over && state.for_client.push(message).is_err() {
+            state.end.get_or_insert(Reason::SlowReader);
+        }
+    }
+
+    /// A packet of our own for the app, behind all others.
+    pub fn tell_app(&self, message: Message) {
+        let _ = self.state().for_app.push(message);
+    }
+
+    /// The GET is answered with this instead of packets.
+    pub fn fail(&self, failure: Failure) {
+        self.state().failure.get_or_insert(failure);
+    }
+
+    /// The session ends for this reason, once what is said has been heard.
+    pub fn end(&self, reason: Reason) {
+        self.state().end.get_or_insert(reason);
+    }
+
+    /// Why it is to end, or has.
+    pub fn ending(&self) -> Option<Reason> {
+        self.state().end
+    }
+
+    /// The client has said that it leaves.
+    pub fn leave(&self) {
+        self.state().has_left = true;
+    }
+
+    /// The session is over from now on. `false`: it was.
+    pub fn part(&self, now: Instant) -> bool {
+        let mut state = self.state();
+        let is_first = state.parted.is_none();
+        state.parted.get_or_insert(now);
+        is_first
+    }
+
+    /// How much longer a client that was told to stay away may say goodbye, or one that was told something may come for it.
+    pub fn lingers(&self, now: Instant) -> Option<Duration> {
+        let state = self.state();
+        if !state.stays_closed && !state.has_left && state.for_client.is_empty() {
+            return None;
+        }
+        let since = now.saturating_duration_since(state.parted?);
+        LINGERS.checked_sub(since).filter(|left| !left.is_zero())
+    }
+
+    /// A WebSocket carries the session now.
+    pub fn is_handed_over(&self) -> bool {
+        self.state().is_handed_over
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn pass_on(&mut self, from: Side, message: Message) -> Shown {
+        let (queue, slow) = match from {
+            Side::Client => (&mut self.for_app, Reason::AppStalled),
+            Side::App => (&mut self.for_client, Reason::SlowReader),
+        };
+        match queue.push(message) {
+            Ok(()) => Shown::Passed,
+            Err(Full) => Shown::Broken(slow),
+        }
+    }
+
+    /// Puts what the guard says where it belongs, unless a WebSocket takes it.
+    fn sort(&mut self, guard: &mut Guard) {
+        if self.is_handed_over {
+            return;
+        }
+        if guard.has_news() {
+            let mut goodbye = false;
+            for out in guard.take() {
+                match &out {
+                    Out::ToClient(message) => goodbye = is_disconnect(message),
+                    Out::End(_) => self.stays_closed |= goodbye,
+                    Out::ToApp(_) | Out::Ask(_) => {}
+                }
+                self.put(out);
+            }
+        }
+        if guard.may_inject(Side::Client) {
+            self.for_client.settle();
+        }
+        if guard.may_inject(Side::App) {
+            self.for_app.settle();
+        }
+    }
+
+    fn put(&mut self, out: Out) {
+        match out {
+            Out::ToClient(message) => {
+                if self.for_client.push_aside(message).is_err() {
+                    self.end.get_or_insert(Reason::SlowReader);
+                }
+            }
+            Out::ToApp(message) => {
+                if self.for_app.push_aside(message).is_err() {
+                    self.end.get_or_insert(Reason::AppStalled);
+                }
+            }
+            Out::Ask(question) => self.asked.push_back(question),
+            Out::End(reason) => {
+                self.end.get_or_insert(reason);
+            }
+        }
+    }
+
+    fn abort(&self) {
+        if let Fetch::Running(task) = &self.fetch {
+            task.abort();
+        }
+    }
+}
+
+/// Whether the client is told to leave a namespace; said last, it is told not to come back. What msgpack says is not read here.
+fn is_disconnect(message: &Message) -> bool {
+    match message {
+        Message::Text(text) => text.starts_with("41"),
+        Message::Binary(_) => true,
+    }
+}
+
+pub fn noop() -> Message {
+    Message::Text("6".into())
+}
+
+impl Drop for State {
+    /// Nobody is left to take what it brings.
+    fn drop(&mut self) {
+        if let Fetch::Running(task) = mem::take(&mut self.fetch) {
+            task.abort();
+        }
+    }
+}

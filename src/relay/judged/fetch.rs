@@ -1,0 +1,159 @@
+//! The one GET toward the app of a judged session. It runs in a task of its own, for clients' GETs come and go while it waits:
+//! whoever needs packets begins it unless it is under way, and what it brings goes by the guard to whoever asks next.
+
+use std::time::Instant;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{Response, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+
+use super::{
+    super::guard::{Message, Side},
+    app::{Seat, Stage},
+    delivery,
+    desk::{Failure, Shown, noop},
+    speaker::Toward,
+    visit::Visit,
+};
+use crate::{
+    http::Body,
+    policy::{Refusal, Refused},
+    relay::{
+        Reason,
+        exchange::{self, Wait},
+        polling::POLL_MARGIN,
+    },
+    telemetry::panic,
+};
+
+/// An app's answer to a poll is held whole while it is judged. Apps make one of what waits for a client: more than this would
+/// not reach a client over a slow line before its next ping is due.
+const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
+
+/// Begins a GET, unless one is under way or none is wanted.
+pub fn ensure(visit: &Visit) {
+    if visit.judged.app.stage() != Stage::Polling || visit.session.is_over() {
+        return;
+    }
+    let Some(seat) = visit.judged.app.seat() else { return };
+    if !visit.desk().may_fetch() {
+        return;
+    }
+    let task = visit.bench.tasks.spawn(run(visit.clone(), seat));
+    visit.desk().fetching(task.abort_handle(), visit.session.is_over());
+}
+
+async fn run(visit: Visit, seat: Seat) {
+    let metrics = visit.venue.metrics.clone();
+    let stop = visit.bench.stop.clone();
+    let fetching = panic::caught(&metrics, fetch(&visit, &seat));
+    let Some(fetched) = stop.run_until_cancelled(fetching).await else { return };
+    match fetched {
+        Ok(Ok(packets)) => hear(&visit, &packets),
+        Ok(Err(failure)) => fail(&visit, failure),
+        Err(_) => fail(&visit, (Failure::Refused(Refusal::Internal.into()), Reason::AppGone)),
+    }
+    visit.desk().fetched();
+    visit.judged.nudge();
+    // Its answer may have been the yes that packets of the client have waited for.
+    let following = async {
+        // Whoever waits hears of what went wrong by the session's end.
+        let _ = delivery::deliver(&visit).await;
+        delivery::settle(&visit).await;
+        let _ = delivery::deliver(&visit).await;
+    };
+    let _ = stop.run_until_cancelled(following).await;
+}
+
+/// The session is lost, and this is what its client is told.
+fn fail(visit: &Visit, (failure, reason): (Failure, Reason)) {
+    if visit.desk().is_handed_over() {
+        // It is the WebSocket's now: what becomes of an old GET says nothing about it.
+        return;
+    }
+    visit.desk().fail(failure);
+    visit.part(reason);
+}
+
+async fn fetch(visit: &Visit, seat: &Seat) -> Result<Bytes, (Failure, Reason)> {
+    let venue = &visit.venue;
+    let identity = visit.judged.guard().identity().cloned();
+    let toward = Toward { member: &seat.member, sid: Some(&seat.sid), identity: identity.as_ref() };
+    let request = visit.speaker.get(venue, toward);
+    // It is the app that ends a poll.
+    let patience = venue.heartbeat(&seat.member) + POLL_MARGIN;
+    let answer = exchange::send(&visit.bench, venue, &seat.member, request, Wait::Poll(visit.session.key, patience)).await;
+    let answer = answer.map_err(|error| {
+        let reason = match &error {
+            _ if crate::relay::polling::is_unreached(&error) => Reason::MemberGone,
+            crate::upstream::connect::ExchangeError::Timeout => Reason::AppStalled,
+            _ => Reason::AppGone,
+        };
+        (Failure::Refused(refused(&error)), reason)
+    })?;
+    let is_encoded = answer.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
+    if is_encoded && answer.status() == StatusCode::OK {
+        return Err(invalid("a poll's answer came encoded although identity was asked for"));
+    }
+    let (parts, body) = Response::into_parts(answer);
+    let body = collect(visit, body).await?;
+    if parts.status != StatusCode::OK {
+        return Err((Failure::Answer(Box::new(parts), body), Reason::AppClosed));
+    }
+    visit.session.confirm();
+    Ok(body)
+}
+
+fn refused(error: &crate::upstream::connect::ExchangeError) -> Refused {
+    match crate::relay::polling::is_unreached(error) {
+        true => Refused::because(Refusal::SessionUnknown, error.to_string()),
+        false => exchange::refusal(error),
+    }
+}
+
+async fn collect(visit: &Visit, body: Body) -> Result<Bytes, (Failure, Reason)> {
+    match tokio::time::timeout(visit.venue.patience.answer, Limited::new(body, LARGEST_ANSWER).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(_)) => Err(invalid("a poll's answer broke off or is too large")),
+        Err(_) => Err((Failure::Refused(Refusal::UpstreamTimeout.into()), Reason::AppStalled)),
+    }
+}
+
+fn invalid(detail: &str) -> (Failure, Reason) {
+    (Failure::Refused(Refused::because(Refusal::UpstreamInvalid, detail)), Reason::AppInvalid)
+}
+
+/// Shows an app's packets to the guard, in order.
+pub fn hear(visit: &Visit, body: &[u8]) {
+    if body.is_empty() {
+        // FlaskThr's way to say nothing.
+        visit.desk().tell_client(noop());
+        return;
+    }
+    for packet in body.split(|byte| *byte == SEPARATOR).filter(|packet| !packet.is_empty()) {
+        let Some(message) = read(packet) else {
+            visit.desk().end(Reason::AppInvalid);
+            return;
+        };
+        let is_closing = matches!(&message, Message::Text(text) if text == "1");
+        // A GET that ends with the upgrade says so to nobody.
+        if visit.desk().is_handed_over() && message == noop() {
+            continue;
+        }
+        match visit.judged.show(Side::App, message, Instant::now()) {
+            Shown::Passed if is_closing => visit.desk().end(Reason::AppClosed),
+            Shown::Passed | Shown::Kept => {}
+            Shown::Broken(reason) => visit.desk().end(reason),
+        }
+    }
+}
+
+fn read(packet: &[u8]) -> Option<Message> {
+    match packet.strip_prefix(b"b") {
+        Some(text) => STANDARD.decode(text).ok().map(Message::Binary),
+        None => String::from_utf8(packet.to_vec()).ok().map(Message::Text),
+    }
+}
+
+const SEPARATOR: u8 = 0x1e;

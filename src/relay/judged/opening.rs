@@ -1,0 +1,122 @@
+//! Sessions that tell who they are with their CONNECT packet (`auth.when = "connect"`), as far as the gate opens them: it answers
+//! the handshake itself, with an id of its own and the heartbeat the app was last seen to keep, and the app hears nothing until
+//! somebody was accepted. What is kept of such a session is bounded, and so is how long it may take.
+
+use std::{
+    fmt::Write,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use http::{HeaderValue, Response, header};
+
+use super::{app::First, speaker::Speaker};
+use crate::{
+    codec::engine::Open,
+    config::socketio::Transport as Allowed,
+    http::{Body, body},
+    policy::{Refusal, Refused, limit::Permit},
+    relay::{
+        Admission, Session, Venue,
+        admission::{Bench, Opener},
+        errand::Errand,
+        polling,
+        session::{Held, Transport},
+    },
+};
+
+/// Bytes of the first request that are kept for the app: more than browsers send, less than a head may have.
+const LARGEST_FIRST: usize = 32 * 1024;
+/// How often it is looked whether somebody was accepted.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// A new session by polling, which its app does not hear of yet.
+pub fn open(
+    bench: &Arc<Bench>,
+    venue: &Arc<Venue>,
+    mut admission: Admission,
+    mut errand: Errand,
+) -> Result<Response<Body>, Refused> {
+    let member = admission.seat.member().clone();
+    let shown = errand.shown.take();
+    let mut note = polling::blank(venue, &admission);
+    note.is_local = true;
+    note.sid = local_id(&errand);
+    let speaker = Speaker::new(errand);
+    if speaker.weight() > LARGEST_FIRST {
+        return Err(Refused::because(Refusal::HeadersTooMany, "the first request is kept for the app"));
+    }
+    let sealed = venue.sealer.seal(&note).ok_or(Refusal::Internal)?;
+    let (interval, timeout) = member.ping(&venue.assumed);
+    let upgrades = if venue.allows(Allowed::Websocket) { vec!["websocket".into()] } else { Vec::new() };
+    let open = Open {
+        sid: sealed,
+        upgrades,
+        ping_interval_ms: milliseconds(interval),
+        ping_timeout_ms: milliseconds(timeout),
+        max_payload: venue.limits.message,
+    };
+    let waiting = std::mem::take(&mut admission.waiting);
+    let by = Opener {
+        transport: Transport::Polling,
+        identity: None,
+        address: admission.address,
+        origin: note.origin,
+        shown: shown.as_ref(),
+    };
+    let held = Held { lease: admission.seat.into_lease(venue)?, permits: admission.permits };
+    let session = venue.session(note.key(), by, held);
+    let judged = session.judged.clone().ok_or(Refusal::Internal)?;
+    judged.app.hold(First { speaker, member });
+    let session = venue.ledger.enter(session);
+    wait_for_somebody(bench, venue, &session, waiting);
+    let mut answer = Response::new(body::full(open.write()));
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=UTF-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // For the record.
+    answer.extensions_mut().insert(session.key);
+    Ok(answer)
+}
+
+/// Keeps a session's place among those who have yet to say who they are, and ends it when it does not say so in time. Whichever
+/// transport carries it hears it by `ending`; one that nobody asks for just now is simply over.
+pub fn wait_for_somebody(bench: &Arc<Bench>, venue: &Arc<Venue>, session: &Arc<Session>, waiting: Vec<Permit>) {
+    let Some(judged) = session.judged.clone() else { return };
+    let (stop, venue, session) = (bench.stop.clone(), venue.clone(), session.clone());
+    let watching = async move {
+        while !session.is_over() && judged.guard().identity().is_none() {
+            let again = judged.guard().tick(Instant::now(), SystemTime::now());
+            if judged.guard().is_ended() {
+                judged.nudge();
+                if !session.is_attended() {
+                    judged.collect();
+                    venue.ledger.close(&session, judged.desk.ending().unwrap_or(crate::relay::Reason::ConnectTimeout));
+                }
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(again.unwrap_or(GLANCE).min(GLANCE)) => {}
+                () = session.ending.cancelled() => return,
+            }
+        }
+    };
+    bench.tasks.spawn(async move {
+        let _ = stop.run_until_cancelled(watching).await;
+        drop(waiting);
+    });
+}
+
+/// Nobody can guess it, though knowing it is of no use: clients have it sealed.
+fn local_id(errand: &Errand) -> String {
+    let mut id = String::with_capacity(32);
+    for byte in &errand.random[16..] {
+        // Writing into a String does not fail.
+        let _ = write!(id, "{byte:02x}");
+    }
+    id
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

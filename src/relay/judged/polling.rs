@@ -1,0 +1,257 @@
+//! A client's polls and POSTs on a judged session. A GET is answered as soon as there is something for the client, whoever says
+//! it; meanwhile the one GET toward the app waits on. A POST is read whole, each of its packets is shown to the guard, and what
+//! passes is sent on; it is answered once that is done, with anything but 200 only when the session is over.
+
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+use super::{
+    super::guard::{Message, Side},
+    delivery::{self, Said},
+    desk::{Failure, Next, Shown},
+    fetch,
+    visit::Visit,
+};
+use crate::{
+    codec::payload,
+    http::{Body, BodyError, body},
+    policy::{Refusal, Refused},
+    relay::{
+        Reason, exchange, polling,
+        session::{Attendance, Lane},
+    },
+};
+
+/// Packets of a POST. Clients send what has gathered as one; a body full of the smallest packets would have half a million.
+const MOST: usize = 256;
+/// Bytes of a GET's answer, unless one packet alone has more: as many as an app's may have.
+const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
+
+/// The next packets of a session.
+pub async fn poll(visit: Visit) -> Result<Response<Body>, Refused> {
+    let mut attendance = attend(&visit, Lane::Poll)?;
+    if visit.desk().is_handed_over() {
+        return Err(upgraded());
+    }
+    attendance.counts();
+    let turn = visit.desk().take_turn();
+    // The one before hears that it is let go.
+    visit.judged.poll.notify_waiters();
+    let mut hangup = Hangup { visit: Some(visit.clone()), turn };
+    let answer = wait(&visit, turn).await;
+    hangup.visit = None;
+    answer
+}
+
+async fn wait(visit: &Visit, turn: u64) -> Result<Response<Body>, Refused> {
+    loop {
+        let news = visit.judged.poll.notified();
+        tokio::pin!(news);
+        // Heard from here on, so that nothing is said between looking and waiting.
+        news.as_mut().enable();
+        let again = visit.look();
+        match visit.desk().next_for_client(turn, LARGEST_ANSWER) {
+            Next::Packets(packets) => return Ok(packets_for(visit, packets)),
+            Next::LetGo => {
+                // The news may have been for the newer one.
+                visit.judged.poll.notify_one();
+                return Ok(packets_for(visit, b"6".to_vec()));
+            }
+            Next::Failed(failure) => return failed(failure),
+            Next::Nothing => {}
+        }
+        let lingers = match visit.session.is_over() {
+            // Client libraries start over after this answer.
+            true => Some(visit.desk().lingers(Instant::now()).ok_or_else(|| gone(visit))?),
+            false => None,
+        };
+        fetch::ensure(visit);
+        tokio::select! {
+            () = news => {}
+            () = sleep(lingers.or(again)) => {}
+            reason = polling::over(&visit.session), if lingers.is_none() => {
+                if reason == Reason::Draining {
+                    visit.close(Reason::Draining);
+                    return Err(Refused::because(Refusal::SessionUnknown, reason.name()));
+                }
+            }
+        }
+    }
+}
+
+async fn sleep(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A client that hangs up on the GET it waits for has left, as apps see it; one that has asked again has not.
+struct Hangup {
+    visit: Option<Visit>,
+    turn: u64,
+}
+
+impl Drop for Hangup {
+    fn drop(&mut self) {
+        let Some(visit) = self.visit.take() else { return };
+        if visit.desk().has_turn(self.turn) && visit.is_polling() && !visit.session.is_over() {
+            visit.desk().abort_fetch();
+            visit.close(Reason::ClientGone);
+        }
+    }
+}
+
+/// Packets of a client.
+pub async fn post(visit: Visit, incoming: Incoming) -> Result<Response<Body>, Refused> {
+    let mut attendance = attend(&visit, Lane::Post)?;
+    let packets = read(&visit, incoming).await?;
+    if visit.session.is_over() {
+        // It was told so; what it still says is its goodbye.
+        if payload::is_closing(&packets) {
+            visit.desk().leave();
+            visit.judged.nudge();
+        }
+        return Ok(ok(None));
+    }
+    if visit.desk().is_handed_over() {
+        return Err(upgraded());
+    }
+    attendance.counts();
+    visit.look();
+    let closes = show(&visit, &packets)?;
+    // What the guard has said to it is for the GET that waits.
+    visit.judged.nudge();
+    // From here on it is the session's: a client that hangs up now has said it all the same.
+    let (stop, rest) = (visit.bench.stop.clone(), visit.clone());
+    let rest = visit.bench.tasks.spawn(async move { stop.run_until_cancelled(finish(rest, closes)).await });
+    match rest.await {
+        Ok(Some(said)) => said.map(ok),
+        Ok(None) => Err(Refusal::Draining.into()),
+        Err(_) => Err(Refusal::Internal.into()),
+    }
+}
+
+async fn read(visit: &Visit, incoming: Incoming) -> Result<Bytes, Refused> {
+    let venue = &visit.venue;
+    let taken = exchange::client_body(incoming, venue.limits.message, venue.patience.body).await?;
+    let collected = taken.body.collect().await.map_err(|error| match error {
+        BodyError::TooLarge => Refusal::PayloadTooLarge,
+        BodyError::TooSlow => Refusal::BodyTooSlow,
+        BodyError::Client | BodyError::Upstream | BodyError::Ended => Refusal::BodyBroken,
+    })?;
+    let packets = collected.to_bytes();
+    let size = packets.len() as u64;
+    visit.session.bytes_in.fetch_add(size, Ordering::Relaxed);
+    venue.carried.polling_in.inc_by(size);
+    Ok(packets)
+}
+
+/// Shows each packet to the guard. `true`: the client closes the session with them.
+fn show(visit: &Visit, body: &[u8]) -> Result<bool, Refused> {
+    payload::judge(body, MOST).map_err(|error| broken(visit, Reason::MalformedPacket, &error.to_string()))?;
+    for packet in body.split(|byte| *byte == SEPARATOR) {
+        let message = match packet {
+            [b'b', text @ ..] => STANDARD.decode(text).ok().map(Message::Binary),
+            // Part of an upgrade, and only there.
+            [b'2' | b'5', ..] => None,
+            _ => String::from_utf8(packet.to_vec()).ok().map(Message::Text),
+        };
+        let message = message.ok_or_else(|| broken(visit, Reason::MalformedPacket, "a packet that is not sent by polling"))?;
+        let is_closing = packet == b"1";
+        match visit.judged.show(Side::Client, message, Instant::now()) {
+            Shown::Passed if is_closing => return Ok(true),
+            Shown::Passed | Shown::Kept => {}
+            Shown::Broken(reason) => return Err(broken(visit, reason, reason.name())),
+        }
+    }
+    Ok(false)
+}
+
+/// Nothing more of the client goes on, and its session is over.
+fn broken(visit: &Visit, reason: Reason, detail: &str) -> Refused {
+    visit.judged.end(reason, Instant::now());
+    visit.part(reason);
+    Refused::because(Refusal::PacketMalformed, detail)
+}
+
+/// Sends on what may go on, and finds out what was asked. Packets of other namespaces have gone before a token is judged.
+async fn finish(visit: Visit, closes: bool) -> Result<Option<Said>, Refused> {
+    let mut said = delivery::deliver(&visit).await?;
+    delivery::settle(&visit).await;
+    if let Some(later) = delivery::deliver(&visit).await? {
+        said = Some(later);
+    }
+    if closes {
+        visit.desk().leave();
+        visit.part(Reason::ClientClosed);
+    } else {
+        visit.look();
+    }
+    Ok(said)
+}
+
+fn attend(visit: &Visit, lane: Lane) -> Result<Attendance, Refused> {
+    let attendance = visit.session.attend_by(lane);
+    attendance.ok_or_else(|| Refused::because(Refusal::Engine, "too many requests of this session are under way"))
+}
+
+fn upgraded() -> Refused {
+    Refused::because(Refusal::Engine, "a WebSocket carries this session")
+}
+
+fn gone(visit: &Visit) -> Refused {
+    Refused::because(Refusal::SessionUnknown, visit.session.end().name())
+}
+
+/// What the app has said instead of packets, or why it said nothing.
+fn failed(failure: Failure) -> Result<Response<Body>, Refused> {
+    match failure {
+        Failure::Refused(refused) => Err(refused),
+        Failure::Answer(parts, said) => Ok(whole(Response::from_parts(*parts, said))),
+    }
+}
+
+fn packets_for(visit: &Visit, packets: Vec<u8>) -> Response<Body> {
+    let size = packets.len() as u64;
+    visit.session.bytes_out.fetch_add(size, Ordering::Relaxed);
+    visit.venue.carried.polling_out.inc_by(size);
+    let mut answer = Response::new(packets.into());
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=UTF-8"));
+    whole(answer)
+}
+
+/// A POST was taken: in the app's own words, where it has said any.
+fn ok(said: Option<Said>) -> Response<Body> {
+    let Some(said) = said else {
+        let mut answer = Response::new(Bytes::from_static(b"ok"));
+        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+        return whole(answer);
+    };
+    let mut answer = Response::new(said.body);
+    *answer.status_mut() = said.status;
+    *answer.headers_mut() = said.headers;
+    whole(answer)
+}
+
+/// An answer whose body is all here. Packets are nobody's to keep.
+fn whole(answer: Response<Bytes>) -> Response<Body> {
+    let (mut parts, said) = answer.into_parts();
+    parts.headers.remove(header::TRANSFER_ENCODING);
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(said.len()));
+    parts.headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if parts.status == StatusCode::NO_CONTENT {
+        parts.headers.remove(header::CONTENT_LENGTH);
+    }
+    Response::from_parts(parts, body::full(said))
+}
+
+const SEPARATOR: u8 = 0x1e;

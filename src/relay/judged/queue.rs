@@ -1,0 +1,126 @@
+//! Packets of one direction that wait for their body. Bodies have at most 16 packets, for python-engineio drops longer ones in
+//! silence and the JavaScript client gives up on them; a binary event and its attachments stay in one body; order is kept.
+//! What the gate itself has to say waits aside while it may not stand between an event and its attachments. Pure.
+
+use std::collections::VecDeque;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use super::super::guard::Message;
+
+/// Packets that wait.
+#[derive(Debug, Default)]
+pub struct Queue {
+    waiting: VecDeque<Message>,
+    /// Ours, until one may stand here.
+    aside: Vec<Message>,
+    /// Bytes in both, as polling writes them.
+    size: usize,
+}
+
+/// There are too many: whoever should take them does not.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Full;
+
+/// Packets a body may have.
+pub const MOST: usize = 16;
+/// Packets that may wait. A client's POST has at most 256, an app's answer may have more.
+const WAITING: usize = 65_536;
+
+impl Queue {
+    pub fn push(&mut self, message: Message) -> Result<(), Full> {
+        self.make_room_for(&message)?;
+        self.waiting.push_back(message);
+        Ok(())
+    }
+
+    /// One of ours, which must not stand just anywhere: it waits for [`Queue::settle`].
+    pub fn push_aside(&mut self, message: Message) -> Result<(), Full> {
+        self.make_room_for(&message)?;
+        self.aside.push(message);
+        Ok(())
+    }
+
+    /// What waits aside may stand here.
+    pub fn settle(&mut self) {
+        self.waiting.extend(self.aside.drain(..));
+    }
+
+    /// The next packets as one body of at most so many bytes, unless the first packet alone has more.
+    pub fn next_body(&mut self, largest: usize) -> Option<Vec<u8>> {
+        let mut body = Vec::new();
+        let mut count = 0;
+        while let Some(first) = self.waiting.front() {
+            let together = (1 + attachments(first)).min(self.waiting.len());
+            let more: usize = self.waiting.iter().take(together).map(|message| 1 + size(message)).sum();
+            if count > 0 && (count + together > MOST || body.len() + more > largest) {
+                break;
+            }
+            for message in self.waiting.drain(..together) {
+                self.size -= size(&message);
+                write(&message, &mut body);
+            }
+            count += together;
+            if count >= MOST {
+                break;
+            }
+        }
+        (count > 0).then_some(body)
+    }
+
+    /// Everything, in order.
+    pub fn take_all(&mut self) -> Vec<Message> {
+        self.settle();
+        self.size = 0;
+        self.waiting.drain(..).collect()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Bytes that wait.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    fn make_room_for(&mut self, message: &Message) -> Result<(), Full> {
+        if self.waiting.len() + self.aside.len() >= WAITING {
+            return Err(Full);
+        }
+        self.size += size(message);
+        Ok(())
+    }
+}
+
+/// How many binary messages follow this one and belong to it.
+fn attachments(message: &Message) -> usize {
+    let Message::Text(text) = message else { return 0 };
+    let Some(rest) = text.strip_prefix("45").or_else(|| text.strip_prefix("46")) else { return 0 };
+    // What the guard lets pass has one or two digits here.
+    let count = rest.split_once('-').and_then(|(count, _)| count.parse().ok());
+    count.unwrap_or(0).min(MOST - 1)
+}
+
+/// Bytes in a body.
+fn size(message: &Message) -> usize {
+    match message {
+        Message::Text(text) => text.len(),
+        Message::Binary(bytes) => 1 + bytes.len().div_ceil(3) * 4,
+    }
+}
+
+fn write(message: &Message, body: &mut Vec<u8>) {
+    if !body.is_empty() {
+        body.push(SEPARATOR);
+    }
+    match message {
+        Message::Text(text) => body.extend_from_slice(text.as_bytes()),
+        Message::Binary(bytes) => {
+            body.push(b'b');
+            body.extend_from_slice(STANDARD.encode(bytes).as_bytes());
+        }
+    }
+}
+
+const SEPARATOR: u8 = 0x1e;

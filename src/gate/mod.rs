@@ -41,6 +41,8 @@ pub struct Gate {
     /// New handshakes are refused as well: the listeners are closed.
     closed: AtomicBool,
     in_flight: AtomicUsize,
+    /// Some sessions are still to hear of the generation in effect.
+    is_renewing: AtomicBool,
     /// What the workers lend to their requests.
     benches: Mutex<Vec<Arc<Bench>>>,
 }
@@ -71,6 +73,7 @@ impl Gate {
             leaving: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
+            is_renewing: AtomicBool::new(false),
             benches: Mutex::default(),
         }
     }
@@ -90,13 +93,14 @@ impl Gate {
 
     /// Sessions may have been opened under a generation while it was replaced: until `UNDER_WAY` is over this finds them.
     pub fn tend(&self, now: Instant) {
-        if now < self.generation().began + UNDER_WAY {
+        if self.is_renewing.load(Ordering::Acquire) || now < self.generation().began + UNDER_WAY {
             self.renew_sessions();
         }
     }
 
     fn renew_sessions(&self) {
-        renew::sessions(&self.generation(), &self.ledger, Instant::now());
+        let is_more = renew::sessions(&self.generation(), &self.ledger, Instant::now());
+        self.is_renewing.store(is_more, Ordering::Release);
     }
 
     /// `/readyz` says no from here on.

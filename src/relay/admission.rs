@@ -196,10 +196,15 @@ impl Venue {
         Session::new(opened, Instant::now())
     }
 
+    /// Whether the packets of this route's sessions are judged.
+    pub fn judges(&self) -> bool {
+        self.rules.as_ref().is_some_and(|rules| rules.is_needed)
+    }
+
     /// The judge of a session, where packets are judged.
     fn judge(&self, key: Key, by: &Opener<'_>) -> Option<Arc<Judged>> {
         let start = Start {
-            rules: self.rules.clone().filter(|rules| rules.is_needed)?,
+            rules: self.rules.clone().filter(|_| self.judges())?,
             identity: by.identity.cloned(),
             shown: by.shown.cloned(),
             address: by.address,

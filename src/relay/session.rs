@@ -73,12 +73,14 @@ pub enum Reason {
     /// Its client has said nothing but heartbeats for too long.
     Idle,
     RouteGone,
+    /// The rules of its route look inside sessions now, and nobody has read along from its beginning.
+    RulesChanged,
     /// It has lasted as long as any session may.
     LifeOver,
 }
 
 impl Reason {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::ClientClosed,
         Self::AppClosed,
         Self::ClientGone,
@@ -101,6 +103,7 @@ impl Reason {
         Self::ConnectTimeout,
         Self::Idle,
         Self::RouteGone,
+        Self::RulesChanged,
         Self::LifeOver,
     ];
 
@@ -129,6 +132,7 @@ impl Reason {
             Self::ConnectTimeout => "connect_timeout",
             Self::Idle => "session_idle",
             Self::RouteGone => "route_gone",
+            Self::RulesChanged => "rules_changed",
             Self::LifeOver => "session_life",
         }
     }
@@ -141,7 +145,7 @@ impl Reason {
             Self::Revoked | Self::Killed => 4403,
             Self::Abuse => 4429,
             Self::MalformedPacket => 4400,
-            Self::Draining | Self::RouteGone => 1012,
+            Self::Draining | Self::RouteGone | Self::RulesChanged => 1012,
             // Client libraries connect anew after these.
             Self::Silent | Self::Abandoned | Self::Idle | Self::LifeOver | Self::ConnectTimeout => 4408,
             Self::TooLarge => 1009,

@@ -186,7 +186,7 @@ impl Venue {
             subject: by.identity.and_then(Identity::subject).map(str::to_string),
             address: by.address,
             // A session that is judged ends when its guard says so: its identity may be renewed.
-            expires: if self.rules.is_some() { None } else { self.end_of(by.identity) },
+            expires: if self.is_judged() { None } else { self.end_of(by.identity) },
             origin: by.origin,
             abandoned_after: self.patience.abandoned,
             tenure: self.tenure,
@@ -228,6 +228,11 @@ impl Venue {
     /// Whether a session's identity is no longer good.
     pub fn is_over(&self, note: &Note, now: SystemTime) -> bool {
         self.end_of(note.identity.as_ref()).is_some_and(|at| at <= now)
+    }
+
+    /// Whether the packets of new sessions are judged.
+    pub fn is_judged(&self) -> bool {
+        self.rules.as_ref().is_some_and(|rules| rules.is_needed)
     }
 
     /// Whether a session's app hears of it only once somebody was accepted (`auth.when = "connect"`).

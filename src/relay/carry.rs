@@ -75,7 +75,7 @@ pub async fn carry(
 /// The session a sealed id speaks of. One that this gate has not seen, or has forgotten, is entered from what the id says, with
 /// the permits of whoever asks; one that is over stays over.
 fn known(venue: &Venue, note: &Stub, admission: &mut Admission) -> Result<Arc<Session>, Refused> {
-    let lives_here = venue.rules.is_some() || note.is_local;
+    let lives_here = venue.is_judged() || note.is_local;
     if lives_here && venue.ledger.find(note.key()).is_none() {
         // What its guard knows no other gate can know, nor this one after a restart.
         return Err(Refused::because(Refusal::SessionUnknown, "a judged session of another gate, or of before"));

@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, Limited};
 
 use super::{
     app::{First, Seat, Stage},
-    fetch,
+    hearing,
     speaker::Toward,
     visit::{self, Visit},
 };
@@ -114,10 +114,7 @@ async fn ask_open(visit: &Visit, first: First) -> Result<Seat, (Refused, Reason)
     let toward = Toward { member: &member, sid: None, identity: identity.as_ref() };
     let request = speaker.get(venue, toward);
     let answer = exchange::send(&visit.bench, venue, &member, request, Wait::Open(venue.patience.handshake)).await;
-    let answer = answer.map_err(|error| {
-        let refused = visit.lost(&error);
-        (refused, Reason::AppGone)
-    })?;
+    let answer = answer.map_err(|error| visit::meaning(&error))?;
     if answer.status() != StatusCode::OK {
         let said = format!("the app answered the handshake with {}", answer.status());
         return Err((Refused::because(Refusal::UpstreamFailed, said), Reason::AppClosed));
@@ -137,7 +134,7 @@ async fn ask_open(visit: &Visit, first: First) -> Result<Seat, (Refused, Reason)
     let open = engine::read_open(packet, &change).map_err(|error| invalid(&error.to_string()))?.open;
     member.learn(open.ping_interval_ms, open.ping_timeout_ms);
     if let Some(rest) = rest.get(1..) {
-        fetch::hear(visit, rest);
+        hearing::hear(visit, rest);
     }
     Ok(Seat { sid: open.sid.into(), member, largest: open.max_payload })
 }

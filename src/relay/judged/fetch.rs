@@ -1,20 +1,17 @@
 //! The one GET toward the app of a judged session. It runs in a task of its own, for clients' GETs come and go while it waits:
 //! whoever needs packets begins it unless it is under way, and what it brings goes by the guard to whoever asks next.
 
-use std::time::Instant;
-
-use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 
 use super::{
-    super::guard::{Message, Side},
     app::{Seat, Stage},
     delivery,
-    desk::{Failure, Shown, noop},
+    desk::Failure,
+    hearing,
     speaker::Toward,
-    visit::Visit,
+    visit::{self, Visit},
 };
 use crate::{
     http::Body,
@@ -50,7 +47,7 @@ async fn run(visit: Visit, seat: Seat) {
     let fetching = panic::caught(&metrics, fetch(&visit, &seat));
     let Some(fetched) = stop.run_until_cancelled(fetching).await else { return };
     match fetched {
-        Ok(Ok(packets)) => hear(&visit, &packets),
+        Ok(Ok(packets)) => hearing::hear(&visit, &packets),
         Ok(Err(failure)) => fail(&visit, failure),
         Err(_) => fail(&visit, (Failure::Refused(Refusal::Internal.into()), Reason::AppGone)),
     }
@@ -85,12 +82,8 @@ async fn fetch(visit: &Visit, seat: &Seat) -> Result<Bytes, (Failure, Reason)> {
     let patience = venue.heartbeat(&seat.member) + POLL_MARGIN;
     let answer = exchange::send(&visit.bench, venue, &seat.member, request, Wait::Poll(visit.session.key, patience)).await;
     let answer = answer.map_err(|error| {
-        let reason = match &error {
-            _ if crate::relay::polling::is_unreached(&error) => Reason::MemberGone,
-            crate::upstream::connect::ExchangeError::Timeout => Reason::AppStalled,
-            _ => Reason::AppGone,
-        };
-        (Failure::Refused(refused(&error)), reason)
+        let (refused, reason) = visit::meaning(&error);
+        (Failure::Refused(refused), reason)
     })?;
     let is_encoded = answer.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
     if is_encoded && answer.status() == StatusCode::OK {
@@ -105,13 +98,6 @@ async fn fetch(visit: &Visit, seat: &Seat) -> Result<Bytes, (Failure, Reason)> {
     Ok(body)
 }
 
-fn refused(error: &crate::upstream::connect::ExchangeError) -> Refused {
-    match crate::relay::polling::is_unreached(error) {
-        true => Refused::because(Refusal::SessionUnknown, error.to_string()),
-        false => exchange::refusal(error),
-    }
-}
-
 async fn collect(visit: &Visit, body: Body) -> Result<Bytes, (Failure, Reason)> {
     match tokio::time::timeout(visit.venue.patience.answer, Limited::new(body, LARGEST_ANSWER).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
@@ -123,37 +109,3 @@ async fn collect(visit: &Visit, body: Body) -> Result<Bytes, (Failure, Reason)> 
 fn invalid(detail: &str) -> (Failure, Reason) {
     (Failure::Refused(Refused::because(Refusal::UpstreamInvalid, detail)), Reason::AppInvalid)
 }
-
-/// Shows an app's packets to the guard, in order.
-pub fn hear(visit: &Visit, body: &[u8]) {
-    if body.is_empty() {
-        // FlaskThr's way to say nothing.
-        visit.desk().tell_client(noop());
-        return;
-    }
-    for packet in body.split(|byte| *byte == SEPARATOR).filter(|packet| !packet.is_empty()) {
-        let Some(message) = read(packet) else {
-            visit.desk().end(Reason::AppInvalid);
-            return;
-        };
-        let is_closing = matches!(&message, Message::Text(text) if text == "1");
-        // A GET that ends with the upgrade says so to nobody.
-        if visit.desk().is_handed_over() && message == noop() {
-            continue;
-        }
-        match visit.judged.show(Side::App, message, Instant::now()) {
-            Shown::Passed if is_closing => visit.desk().end(Reason::AppClosed),
-            Shown::Passed | Shown::Kept => {}
-            Shown::Broken(reason) => visit.desk().end(reason),
-        }
-    }
-}
-
-fn read(packet: &[u8]) -> Option<Message> {
-    match packet.strip_prefix(b"b") {
-        Some(text) => STANDARD.decode(text).ok().map(Message::Binary),
-        None => String::from_utf8(packet.to_vec()).ok().map(Message::Text),
-    }
-}
-
-const SEPARATOR: u8 = 0x1e;

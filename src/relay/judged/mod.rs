@@ -4,6 +4,7 @@ pub mod app;
 mod delivery;
 pub mod desk;
 mod fetch;
+mod hearing;
 pub mod opening;
 pub mod polling;
 pub mod queue;

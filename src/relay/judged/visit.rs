@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     http::Body,
-    policy::Refused,
+    policy::{Refusal, Refused},
     relay::{Reason, Session, Venue, admission::Bench, exchange, session::Transport},
     upstream::connect::ExchangeError,
 };
@@ -105,18 +105,9 @@ impl Visit {
         exchange::send(&self.bench, &self.venue, &seat.member, request, wait).await
     }
 
-    /// A request of this session came to nothing.
+    /// A request of this session came to nothing, and so does the session.
     pub fn lost(&self, error: &ExchangeError) -> Refused {
-        let (refused, reason) = match error {
-            ExchangeError::Dial(cause) if !cause.is_local() => {
-                (Refused::because(crate::policy::Refusal::SessionUnknown, cause.to_string()), Reason::MemberGone)
-            }
-            ExchangeError::Timeout => (exchange::refusal(error), Reason::AppStalled),
-            ExchangeError::Garbage(_) => (exchange::refusal(error), Reason::AppInvalid),
-            ExchangeError::Dial(_) | ExchangeError::Broken | ExchangeError::Request(_) => {
-                (exchange::refusal(error), Reason::AppGone)
-            }
-        };
+        let (refused, reason) = meaning(error);
         self.part(reason);
         refused
     }
@@ -124,6 +115,20 @@ impl Visit {
     pub fn is_polling(&self) -> bool {
         self.session.transport() == Transport::Polling
     }
+}
+
+/// What a failed request means for its session: what the client is told, and why it is over. A member that cannot be reached has
+/// lost its sessions: the client is told to start over, which it does elsewhere.
+pub fn meaning(error: &ExchangeError) -> (Refused, Reason) {
+    let reason = match error {
+        ExchangeError::Dial(cause) if !cause.is_local() => {
+            return (Refused::because(Refusal::SessionUnknown, cause.to_string()), Reason::MemberGone);
+        }
+        ExchangeError::Timeout => Reason::AppStalled,
+        ExchangeError::Garbage(_) => Reason::AppInvalid,
+        ExchangeError::Dial(_) | ExchangeError::Broken | ExchangeError::Request(_) => Reason::AppGone,
+    };
+    (exchange::refusal(error), reason)
 }
 
 /// Bytes of a body toward the app.

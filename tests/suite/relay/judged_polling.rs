@@ -111,7 +111,7 @@ async fn packets_of_a_namespace_wait_for_the_apps_yes() {
 #[tokio::test]
 async fn the_gate_answers_a_poll_and_the_apps_poll_waits_on() {
     let app = App::start().await;
-    let rules = "[{ send = [{ event = 'secret' }], needs = { roles = ['admin'] } }]";
+    let rules = "[{ send = ['secret'], needs = { roles = ['admin'] } }]";
     let gate = before(&app, |settings| judged(settings).set("access.rule", Literal::raw(rules))).await;
     let session = joined_session(&gate).await;
     let before = polls(&app);

@@ -9,6 +9,7 @@ use std::{
 };
 
 use sockgate::{
+    codec::engine::Revision,
     config::{
         limit::Limit,
         route::{Kind, Route},
@@ -20,7 +21,7 @@ use sockgate::{
     },
     relay::{
         Ledger, Reason, Session,
-        session::{Held, Key, Opened, Transport},
+        session::{Held, Key, Opened, Tenure, Transport},
     },
     telemetry::Metrics,
     upstream::{Pool, Routes},
@@ -271,14 +272,18 @@ impl Book {
         let opened = Opened {
             key: key(number),
             route: 0,
+            tag: 0,
             path: "/socket.io/".into(),
             transport: Transport::WebSocket,
+            revision: Revision::Four,
             subject: Some("ana".into()),
             address: client(number),
             expires: None,
             origin: None,
             abandoned_after: Duration::from_secs(65),
+            tenure: Tenure::default(),
             held: Held { lease: self.pool.lease(None, self.now).expect("a member"), permits: Vec::new() },
+            judged: None,
         };
         Session::new(opened, self.now)
     }

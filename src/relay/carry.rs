@@ -84,6 +84,7 @@ fn known(venue: &Venue, note: &Stub, admission: &mut Admission) -> Result<Arc<Se
         let lease = Seat::Kept(admission.seat.member().clone()).into_lease(venue)?;
         let by = Opener {
             transport: Transport::Polling,
+            revision: note.revision,
             identity: note.identity.as_ref(),
             address: admission.address,
             origin: note.origin,

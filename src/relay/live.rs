@@ -111,7 +111,7 @@ impl Life {
         let is_engine = venue.kind == Kind::Socketio;
         Terms {
             limits: venue.limits,
-            // A client of Engine.IO answers the app's pings.
+            // A client of Engine.IO answers the app's pings; in revision 3 it pings by itself, as often.
             silence: if is_engine { venue.heartbeat(member) + SILENCE_MARGIN } else { venue.patience.ping * 2 },
             ping: (!is_engine).then_some(venue.patience.ping),
             stall: venue.patience.stall,

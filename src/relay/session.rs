@@ -14,7 +14,9 @@ use std::{
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::judged::Judged;
-use crate::{codec::frame::FrameError, policy::limit::Permit, upstream::Lease};
+use crate::{
+    codec::{engine::Revision, frame::FrameError},
+    policy::limit::Permit, upstream::Lease};
 
 /// The name of a session inside a gate, and on every replica. Derived from the member and the app's own session id, so that
 /// every request of the session finds it. Clients never see it, and it opens nothing.
@@ -250,6 +252,7 @@ pub struct Session {
     pub address: IpAddr,
     pub expires: Option<SystemTime>,
     pub opened: Instant,
+    pub revision: Revision,
     pub ending: Ending,
     started_as: Transport,
     websocket: AtomicBool,
@@ -291,6 +294,7 @@ pub struct Opened {
     pub tag: u64,
     pub path: String,
     pub transport: Transport,
+    pub revision: Revision,
     pub subject: Option<String>,
     pub address: IpAddr,
     pub expires: Option<SystemTime>,
@@ -317,6 +321,7 @@ impl Session {
             address: opened.address,
             expires: opened.expires,
             opened: now,
+            revision: opened.revision,
             ending: Ending::default(),
             started_as: opened.transport,
             websocket: AtomicBool::new(opened.transport == Transport::WebSocket),

@@ -114,6 +114,7 @@ fn enter(venue: &Venue, admission: Admission, errand: &Errand) -> Result<Arc<Ses
     key.copy_from_slice(&errand.random[16..]);
     let by = Opener {
         transport: Transport::WebSocket,
+        revision: admission.revision,
         identity: admission.identity.as_ref(),
         address: admission.address,
         origin: admission.grant.tag(),

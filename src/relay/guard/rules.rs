@@ -93,6 +93,11 @@ impl Rules {
         }
     }
 
+    /// Why clients of Engine.IO 3 cannot be judged by these rules; `None`: they can, or nothing is judged.
+    pub fn refuse_three(&self) -> Option<&'static str> {
+        self.is_needed.then_some("socketio.eio3 needs plain sessions")
+    }
+
     fn are_needed(route: &Route, access: &Book, limits: &PacketLimits) -> bool {
         use crate::config::socketio::Judge;
         let auth = &route.auth;

@@ -59,6 +59,7 @@ pub fn open(
     let waiting = std::mem::take(&mut admission.waiting);
     let by = Opener {
         transport: Transport::Polling,
+        revision: admission.revision,
         identity: None,
         address: admission.address,
         origin: note.origin,

@@ -15,4 +15,5 @@ mod seal;
 mod sealer;
 mod session;
 mod sieve;
+mod three;
 mod websocket;

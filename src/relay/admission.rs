@@ -209,6 +209,7 @@ impl Venue {
     fn judge(&self, key: Key, by: &Opener<'_>) -> Option<Arc<Judged>> {
         let start = Start {
             rules: self.rules.clone().filter(|_| self.judges())?,
+            revision: by.revision,
             identity: by.identity.cloned(),
             shown: by.shown.cloned(),
             address: by.address,

@@ -1,6 +1,6 @@
 //! Engine.IO by long polling: opening a session (the one answer whose first packet is rewritten), its polls and its POSTs.
 //! A poll is exchanged one to one with the app and streams; it is never cut before the app's own heartbeat would have ended
-//! it, and it ends early only when the session does.
+//! it (a ping, in Engine.IO 3 the answer to the client's), and it ends early only when the session does.
 
 use std::{
     borrow::Cow,
@@ -16,7 +16,7 @@ use super::{
     admission::{Admission, Answered, Bench, Opener, Seat, Venue},
     errand::Errand,
     exchange::{self, Attended, Carried, Wait},
-    judged::app,
+    judged::{app, hearing},
     outgoing,
     seal::{self, Note},
     session::{Attendance, Held, LAST_WORDS, Lane, QUIET, Reason, Session, Transport},
@@ -92,6 +92,11 @@ async fn seal_first(venue: &Venue, admission: Admission, answer: Response<Body>)
     first.packet = packet.into();
     let session = enter(venue, &note, admission)?;
     if let Some(judged) = &session.judged {
+        // The guard sees what follows, and the next poll brings it: an app of Engine.IO 3 may have joined the main namespace.
+        let rest = first.take_rest();
+        if !rest.is_empty() {
+            hearing::hear(judged, rest);
+        }
         judged.app.polls(app::Seat { sid: note.sid.as_str().into(), member, largest: open.max_payload });
     }
     let rewritten = first.write();
@@ -125,6 +130,12 @@ impl<'a> First<'a> {
             }
             _ => Err("the first answer does not begin with an open packet of Engine.IO 3"),
         }
+    }
+
+    /// What follows, for whoever reads it on its own.
+    fn take_rest(&mut self) -> &'a [u8] {
+        let rest = std::mem::take(&mut self.rest);
+        if self.form.is_some() { rest } else { rest.get(1..).unwrap_or_default() }
     }
 
     fn write(self) -> Vec<u8> {

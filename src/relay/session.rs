@@ -16,7 +16,9 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::judged::Judged;
 use crate::{
     codec::{engine::Revision, frame::FrameError},
-    policy::limit::Permit, upstream::Lease};
+    policy::limit::Permit,
+    upstream::Lease,
+};
 
 /// The name of a session inside a gate, and on every replica. Derived from the member and the app's own session id, so that
 /// every request of the session finds it. Clients never see it, and it opens nothing.
@@ -79,10 +81,12 @@ pub enum Reason {
     RulesChanged,
     /// It has lasted as long as any session may.
     LifeOver,
+    /// Its client may not be in the namespace that it was put in.
+    NamespaceRefused,
 }
 
 impl Reason {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::ClientClosed,
         Self::AppClosed,
         Self::ClientGone,
@@ -107,6 +111,7 @@ impl Reason {
         Self::RouteGone,
         Self::RulesChanged,
         Self::LifeOver,
+        Self::NamespaceRefused,
     ];
 
     /// The stable name, the same in log, metric and `/status`.
@@ -136,6 +141,7 @@ impl Reason {
             Self::RouteGone => "route_gone",
             Self::RulesChanged => "rules_changed",
             Self::LifeOver => "session_life",
+            Self::NamespaceRefused => "namespace_refused",
         }
     }
 
@@ -144,7 +150,7 @@ impl Reason {
     pub fn closing(self) -> (u16, &'static str) {
         let code = match self {
             Self::Expired => 4401,
-            Self::Revoked | Self::Killed => 4403,
+            Self::Revoked | Self::Killed | Self::NamespaceRefused => 4403,
             Self::Abuse => 4429,
             Self::MalformedPacket => 4400,
             Self::Draining | Self::RouteGone | Self::RulesChanged => 1012,

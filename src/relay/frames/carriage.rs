@@ -109,9 +109,9 @@ where
 
     /// Has every message judged.
     pub fn judged_by(mut self, judging: Judging) -> Self {
-        let mask = self.terms.mask;
-        self.up.judged_by(Sieve::new(Side::Client, Some(mask)));
-        self.down.judged_by(Sieve::new(Side::App, None));
+        let (mask, revision) = (self.terms.mask, judging.judged.revision);
+        self.up.judged_by(Sieve::new(Side::Client, revision, Some(mask)));
+        self.down.judged_by(Sieve::new(Side::App, revision, None));
         let court = Court::new(judging, mask, &mut self.down.words, &mut self.up.words);
         self.court = Some(Box::new(court));
         self

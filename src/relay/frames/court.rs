@@ -14,10 +14,13 @@ use super::{
     sieve::{self, Judge},
     words::Words,
 };
-use crate::relay::{
-    guard::{Extent, Out, Question, Seen, Side, Verdict},
-    judged::Judged,
-    session::Reason,
+use crate::{
+    codec::engine::Revision,
+    relay::{
+        guard::{Extent, Out, Question, Seen, Side, Verdict},
+        judged::Judged,
+        session::Reason,
+    },
 };
 
 /// How questions about tokens are answered: `Judged::settle` with all it needs.
@@ -33,6 +36,7 @@ pub struct Judging {
 
 pub(super) struct Court {
     judged: Arc<Judged>,
+    revision: Revision,
     settle: Settle,
     /// The mask of frames toward the app.
     mask: [u8; 4],
@@ -64,6 +68,7 @@ pub(super) struct Hearing<'a> {
 impl Court {
     pub(super) fn new(judging: Judging, mask: [u8; 4], to_client: &mut Words, to_app: &mut Words) -> Self {
         let mut court = Self {
+            revision: judging.judged.revision,
             judged: judging.judged,
             settle: judging.settle,
             mask,
@@ -119,8 +124,8 @@ impl Court {
         self.has_changed = true;
         for out in news {
             match out {
-                Out::ToClient(message) => to_client.say(sieve::write(&message, None)),
-                Out::ToApp(message) => to_app.say(sieve::write(&message, Some(self.mask))),
+                Out::ToClient(message) => to_client.say(sieve::write(&message, self.revision, None)),
+                Out::ToApp(message) => to_app.say(sieve::write(&message, self.revision, Some(self.mask))),
                 Out::Ask(question) => self.questions.push((self.settle)(question)),
                 Out::End(reason) => self.ended = self.ended.or(Some(reason)),
             }
@@ -133,7 +138,7 @@ impl Court {
         self.has_changed = true;
         self.say_waiting(to_client);
         for message in self.judged.take_unsent() {
-            to_app.say(sieve::write(&message, Some(self.mask)));
+            to_app.say(sieve::write(&message, self.revision, Some(self.mask)));
         }
         self.judged.app.carries();
         self.hear(to_client, to_app);
@@ -141,7 +146,7 @@ impl Court {
 
     fn say_waiting(&mut self, to_client: &mut Words) {
         for message in self.judged.take_waiting() {
-            to_client.say(sieve::write(&message, None));
+            to_client.say(sieve::write(&message, self.revision, None));
         }
     }
 

@@ -10,6 +10,7 @@ use std::{cell::RefCell, ops::Range};
 
 use crate::{
     codec::{
+        engine::Revision,
         frame::{self, Header, Opcode, Scan, Step, Walker},
         json::Scanner,
     },
@@ -49,6 +50,7 @@ pub enum Pass {
 #[derive(Debug)]
 pub struct Sieve {
     from: Side,
+    revision: Revision,
     /// The mask of frames of ours, which only an app needs.
     mask: Option<[u8; 4]>,
     course: Course,
@@ -122,8 +124,8 @@ thread_local! {
 
 impl Sieve {
     /// `mask` is for frames of ours.
-    pub fn new(from: Side, mask: Option<[u8; 4]>) -> Self {
-        Self { from, mask, course: Course::Between, frame: Place::default() }
+    pub fn new(from: Side, revision: Revision, mask: Option<[u8; 4]>) -> Self {
+        Self { from, revision, mask, course: Course::Between, frame: Place::default() }
     }
 
     /// Whose messages go through it.
@@ -270,7 +272,7 @@ impl Sieve {
         }
         let raw = if case.kept.is_empty() { &out.bytes[case.from..end] } else { &case.kept[..] };
         let (verdict, shown) = SCRATCH.with_borrow_mut(|scratch| {
-            let answer = case.show(self.from, raw, is_end, scratch, judge);
+            let answer = case.show((self.from, self.revision), raw, is_end, scratch, judge);
             let answer = match answer {
                 // What is here and was not shown is watched before any of it goes on.
                 (Verdict::Watch(mut scanner), shown) => {
@@ -302,7 +304,7 @@ impl Sieve {
             }
             Verdict::Drop => Course::Dropping,
             Verdict::Replace(message) => {
-                out.put(&write(&message, self.mask));
+                out.put(&write(&message, self.revision, self.mask));
                 Course::Dropping
             }
             Verdict::Break(reason) => return Err(self.halt(reason)),
@@ -327,7 +329,14 @@ impl Sieve {
 
 impl Case {
     /// Shows as little as the judge is content with: verdict, and how much it has seen for that.
-    fn show(&self, from: Side, raw: &[u8], is_end: bool, scratch: &mut Vec<u8>, judge: &mut impl Judge) -> (Verdict, u64) {
+    fn show(
+        &self,
+        (from, revision): (Side, Revision),
+        raw: &[u8],
+        is_end: bool,
+        scratch: &mut Vec<u8>,
+        judge: &mut impl Judge,
+    ) -> (Verdict, u64) {
         // An app's bytes are shown as they stand: nothing is saved by showing fewer.
         let mut reach = if from == Side::App { self.here } else { self.reach.min(self.here) };
         loop {
@@ -336,7 +345,11 @@ impl Case {
                 has_last => Extent::Begun(has_last.then_some(self.length)),
             };
             let bytes = plain(raw, from, reach, scratch);
-            let verdict = judge.judge(&Seen { from, is_text: self.is_text, bytes, extent });
+            let verdict = match content(Seen { from, is_text: self.is_text, bytes, extent }, revision) {
+                Content::Seen(seen) => judge.judge(&seen),
+                Content::Hidden => Verdict::More,
+                Content::None => Verdict::Break(malformed_by(from)),
+            };
             if !matches!(verdict, Verdict::More) || reach == self.here {
                 return (verdict, reach);
             }
@@ -381,10 +394,40 @@ impl<'a> Output<'a> {
 }
 
 /// A message of ours in its frame.
-pub fn write(message: &Message, mask: Option<[u8; 4]>) -> Vec<u8> {
+pub fn write(message: &Message, revision: Revision, mask: Option<[u8; 4]>) -> Vec<u8> {
     match message {
         Message::Text(text) => frame::write(Opcode::Text, text.as_bytes(), mask),
+        Message::Binary(bytes) if revision == Revision::Three => {
+            frame::write(Opcode::Binary, &[&[MESSAGE], bytes.as_slice()].concat(), mask)
+        }
         Message::Binary(bytes) => frame::write(Opcode::Binary, bytes, mask),
+    }
+}
+
+/// What a judge is shown of a message.
+enum Content<'a> {
+    Seen(Seen<'a>),
+    /// Nothing of it is here yet.
+    Hidden,
+    /// It is no message.
+    None,
+}
+
+/// In Engine.IO 3 the kind of a binary packet stands in front of it, and only messages are binary.
+fn content(seen: Seen<'_>, revision: Revision) -> Content<'_> {
+    if seen.is_text || revision == Revision::Four {
+        return Content::Seen(seen);
+    }
+    match seen.bytes {
+        [MESSAGE, bytes @ ..] => {
+            let extent = match seen.extent {
+                Extent::Whole => Extent::Whole,
+                Extent::Begun(length) => Extent::Begun(length.map(|length| length.saturating_sub(1))),
+            };
+            Content::Seen(Seen { bytes, extent, ..seen })
+        }
+        [] if seen.extent != Extent::Whole => Content::Hidden,
+        _ => Content::None,
     }
 }
 
@@ -436,6 +479,9 @@ fn sender(side: Side) -> frame::Sender {
         Side::App => frame::Sender::Server,
     }
 }
+
+/// The kind of a message in a binary packet of Engine.IO 3: the number, not the digit.
+const MESSAGE: u8 = 4;
 
 /// Whose fault a wrong message is.
 fn malformed_by(side: Side) -> Reason {

@@ -16,6 +16,7 @@ use sockgate::{
         upstream::{Balance, Member, Probe, Upstream},
     },
     policy::{
+        auth::{Identity, SealedIdentity},
         limit::Limiter,
         origin::{Category, Shown},
     },
@@ -276,7 +277,7 @@ impl Book {
             path: "/socket.io/".into(),
             transport: Transport::WebSocket,
             revision: Revision::Four,
-            subject: Some("ana".into()),
+            identity: Some(Identity::sealed(SealedIdentity { subject: Some("ana".into()), ..SealedIdentity::default() })),
             address: client(number),
             expires: None,
             origin: None,

@@ -16,7 +16,12 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::judged::Judged;
 use crate::{
     codec::{engine::Revision, frame::FrameError},
-    policy::limit::Permit,
+    policy::{
+        Refusal, Refused,
+        auth::Identity,
+        limit::Permit,
+        revoke::{SessionName, Struck},
+    },
     upstream::Lease,
 };
 
@@ -25,10 +30,16 @@ use crate::{
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Key(pub u128);
 
-/// As operators read it, in records and in `log.debug_for`: its first half, in hexadecimal.
+impl Key {
+    /// As operators know it, in records, in `log.debug_for` and at the admin door: its first half.
+    pub fn name(self) -> SessionName {
+        SessionName((self.0 >> 64) as u64)
+    }
+}
+
 impl fmt::Display for Key {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{:016x}", self.0 >> 64)
+        self.name().fmt(out)
     }
 }
 
@@ -165,6 +176,16 @@ impl Reason {
         (code, self.name())
     }
 
+    /// What a request is told whose session has ended so.
+    pub fn refused(self) -> Refused {
+        let refusal = match self {
+            Self::Revoked => Refusal::Revoked,
+            // Client libraries start over after this answer.
+            _ => Refusal::SessionUnknown,
+        };
+        Refused::because(refusal, self.name())
+    }
+
     /// What a client's own frames were at fault for.
     pub fn for_client_fault(error: FrameError) -> Self {
         match error {
@@ -175,6 +196,15 @@ impl Reason {
 
     fn from_u8(value: u8) -> Self {
         Self::ALL.into_iter().find(|reason| *reason as u8 == value).unwrap_or(Self::AppGone)
+    }
+}
+
+impl From<Struck> for Reason {
+    fn from(struck: Struck) -> Self {
+        match struck {
+            Struck::Token => Self::Revoked,
+            Struck::Session => Self::Killed,
+        }
     }
 }
 
@@ -254,7 +284,8 @@ pub struct Session {
     pub path: String,
     /// Where it lives.
     pub member: String,
-    pub subject: Option<String>,
+    /// Who opened it; `None` where nobody needs to be known.
+    pub identity: Option<Identity>,
     pub address: IpAddr,
     pub expires: Option<SystemTime>,
     pub opened: Instant,
@@ -301,7 +332,7 @@ pub struct Opened {
     pub path: String,
     pub transport: Transport,
     pub revision: Revision,
-    pub subject: Option<String>,
+    pub identity: Option<Identity>,
     pub address: IpAddr,
     pub expires: Option<SystemTime>,
     pub origin: Option<u64>,
@@ -323,7 +354,7 @@ impl Session {
             route: opened.route,
             tag: opened.tag,
             path: opened.path,
-            subject: opened.subject,
+            identity: opened.identity,
             address: opened.address,
             expires: opened.expires,
             opened: now,
@@ -351,6 +382,14 @@ impl Session {
             member: opened.held.lease.member().url().to_string(),
             held: Mutex::new(Some(opened.held)),
             judged: opened.judged,
+        }
+    }
+
+    /// Who it is: whoever its packets have named last, else who opened it.
+    pub fn who(&self) -> Option<Identity> {
+        match &self.judged {
+            Some(judged) => judged.guard().identity().cloned(),
+            None => self.identity.clone(),
         }
     }
 

@@ -31,6 +31,8 @@ use crate::{
 
 /// Packets of a POST. Clients send what has gathered as one; a body full of the smallest packets would have half a million.
 const MOST: usize = 256;
+/// The wall clock and the timers' may disagree: nobody looks again at once.
+const MOMENT: Duration = Duration::from_millis(10);
 /// Bytes of a GET's answer, unless one packet alone has more: as many as an app's may have.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 
@@ -77,12 +79,13 @@ async fn wait(visit: &Visit, turn: u64) -> Result<Response<Body>, Refused> {
         fetch::ensure(visit);
         tokio::select! {
             () = news => {}
-            () = sleep(lingers.or(again)) => {}
+            () = sleep(lingers.or(again).map(|time| time.max(MOMENT))) => {}
             reason = polling::over(&visit.session), if lingers.is_none() => {
                 if reason == Reason::Draining {
                     visit.close(Reason::Draining);
                     return Err(Refused::because(Refusal::SessionUnknown, reason.name()));
                 }
+                visit.judged.end(reason, Instant::now());
             }
         }
     }
@@ -105,8 +108,9 @@ impl Drop for Hangup {
     fn drop(&mut self) {
         let Some(visit) = self.visit.take() else { return };
         if visit.desk().has_turn(self.turn) && visit.is_polling() && !visit.session.is_over() {
-            visit.desk().abort_fetch();
-            visit.close(Reason::ClientGone);
+            // A worker in its last hour cuts what is open.
+            let reason = if visit.bench.stop.is_cancelled() { Reason::Draining } else { Reason::ClientGone };
+            visit.close(reason);
         }
     }
 }
@@ -133,7 +137,12 @@ pub async fn post(visit: Visit, incoming: Incoming) -> Result<Response<Body>, Re
     visit.judged.nudge();
     // From here on it is the session's: a client that hangs up now has said it all the same.
     let (stop, rest) = (visit.bench.stop.clone(), visit.clone());
-    let rest = visit.bench.tasks.spawn(async move { stop.run_until_cancelled(finish(rest, closes)).await });
+    let rest = visit.bench.tasks.spawn(async move {
+        let finished = stop.run_until_cancelled(finish(rest, closes)).await;
+        // Until then it takes its place among the POSTs that are under way.
+        drop(attendance);
+        finished
+    });
     match rest.await {
         Ok(Some(said)) => said.map(ok),
         Ok(None) => Err(Refusal::Draining.into()),
@@ -165,6 +174,9 @@ fn show(visit: &Visit, body: &[u8]) -> Result<bool, Refused> {
             return Err(broken(visit, Reason::MalformedPacket, "a packet that is not sent by polling"));
         }
         let is_closing = matches!(&message, Message::Text(text) if text == "1");
+        if matches!(&message, Message::Text(text) if text.starts_with('4')) || matches!(message, Message::Binary(_)) {
+            visit.session.speaks(Instant::now());
+        }
         match visit.judged.show(Side::Client, message, Instant::now()) {
             Shown::Passed if is_closing => return Ok(true),
             Shown::Passed | Shown::Kept => {}

@@ -15,7 +15,7 @@ pub struct Queue {
     waiting: VecDeque<Message>,
     /// Ours, until one may stand here.
     aside: Vec<Message>,
-    /// Bytes in both, as polling writes them.
+    /// What both cost, in bytes.
     size: usize,
 }
 
@@ -25,8 +25,12 @@ pub struct Full;
 
 /// Packets a body may have.
 pub const MOST: usize = 16;
-/// Packets that may wait. A client's POST has at most 256, an app's answer may have more.
-const WAITING: usize = 65_536;
+/// Bytes that may wait, and what keeping a packet costs beside its own. A GET toward the app begins only when everything of the
+/// one before has been taken, so that two of the largest answers are more than there ever is.
+const LARGEST: usize = 32 * 1024 * 1024;
+const A_PACKET: usize = 64;
+/// Of a client that takes nothing while it makes the gate talk, so much is borne.
+const LARGEST_WITH_OURS: usize = 4 * 1024 * 1024;
 
 impl Queue {
     pub fn new(revision: Revision) -> Self {
@@ -34,14 +38,14 @@ impl Queue {
     }
 
     pub fn push(&mut self, message: Message) -> Result<(), Full> {
-        self.make_room_for(&message)?;
+        self.make_room_for(&message, LARGEST)?;
         self.waiting.push_back(message);
         Ok(())
     }
 
     /// One of ours, which must not stand just anywhere: it waits for [`Queue::settle`].
     pub fn push_aside(&mut self, message: Message) -> Result<(), Full> {
-        self.make_room_for(&message)?;
+        self.make_room_for(&message, LARGEST_WITH_OURS)?;
         self.aside.push(message);
         Ok(())
     }
@@ -62,7 +66,7 @@ impl Queue {
                 break;
             }
             for message in self.waiting.drain(..together) {
-                self.size -= bodies::size(self.revision, &message);
+                self.size -= A_PACKET + bodies::size(self.revision, &message);
                 bodies::write(self.revision, &message, &mut body);
             }
             count += together;
@@ -84,16 +88,12 @@ impl Queue {
         self.waiting.is_empty()
     }
 
-    /// Bytes that wait.
-    pub fn size(&self) -> usize {
-        self.size
-    }
-
-    fn make_room_for(&mut self, message: &Message) -> Result<(), Full> {
-        if self.waiting.len() + self.aside.len() >= WAITING {
+    fn make_room_for(&mut self, message: &Message, largest: usize) -> Result<(), Full> {
+        // One that is larger than everything may be goes alone: it was bounded where it was read.
+        if self.size > 0 && self.size + bodies::size(self.revision, message) > largest {
             return Err(Full);
         }
-        self.size += bodies::size(self.revision, message);
+        self.size += A_PACKET + bodies::size(self.revision, message);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! In whose voice a judged session asks its app. Requests toward the app are made from a client's, as everywhere; but here they
 //! may outlive the one they were made from, and a poll's may become a POST's, so what they are made from is kept.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use http::{HeaderValue, Method, Request, header, request::Parts};
 
@@ -22,7 +22,6 @@ use crate::{
 };
 
 /// A request's head and what was found out about its sender.
-#[derive(Debug)]
 pub struct Speaker {
     pub parts: Parts,
     pub head: Head,
@@ -85,5 +84,12 @@ impl Speaker {
             now: SystemTime::now(),
         };
         outgoing::request(&self.parts, &self.head, &venue.manners, &told)
+    }
+}
+
+/// Headers may hold tokens: they are not printed.
+impl fmt::Debug for Speaker {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Speaker").field("client", &self.client.address).finish_non_exhaustive()
     }
 }

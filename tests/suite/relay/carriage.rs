@@ -46,7 +46,7 @@ fn session_for(tenure: Tenure) -> Arc<Session> {
             path: "/ws".into(),
             transport: Transport::WebSocket,
             revision: Revision::Four,
-            subject: None,
+            identity: None,
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             expires: None,
             origin: None,

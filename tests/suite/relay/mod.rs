@@ -8,6 +8,7 @@ mod handshake;
 mod hostile;
 mod judged_connect;
 mod judged_polling;
+mod judged_queue;
 mod judged_three;
 mod ledger;
 mod outgoing;

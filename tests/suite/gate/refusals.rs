@@ -242,6 +242,7 @@ impl Stage {
             | Refusal::PacketMalformed
             | Refusal::NotConnected
             | Refusal::ConnectTimeout
+            | Refusal::Revoked
             | Refusal::Killed
             | Refusal::Abuse => Way::Not("said inside a session"),
             Refusal::TokenAbsent => one(self.bare(OPEN)),
@@ -252,7 +253,6 @@ impl Stage {
                 one(self.bare(OPEN).token(&issuer.claims(&claims)))
             }
             Refusal::TokenAmbiguous => one(self.get(OPEN).token(&issuer.token("bob"))),
-            Refusal::Revoked => Way::Not("the operator brings it about; see `admin::revoke`"),
             Refusal::ClaimMissing => one(self.get("/claims/socket.io/?EIO=4&transport=polling")),
             Refusal::IdentityTooLarge => {
                 let roles: Vec<String> = (0..400).map(|role| format!("role-{role}")).collect();

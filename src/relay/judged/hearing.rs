@@ -25,7 +25,7 @@ pub fn hear(visit: &Visit, body: &[u8]) {
         };
         let is_closing = matches!(&message, Message::Text(text) if text == "1");
         // A GET that ends with the upgrade says so to nobody.
-        if visit.desk().is_handed_over() && message == noop() {
+        if visit.desk().is_handed_over() && (message == noop() || is_closing) {
             continue;
         }
         match visit.judged.show(Side::App, message, Instant::now()) {

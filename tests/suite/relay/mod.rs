@@ -7,6 +7,7 @@ mod expiry;
 mod handshake;
 mod hostile;
 mod judged_connect;
+mod judged_front;
 mod judged_polling;
 mod judged_queue;
 mod judged_websocket;

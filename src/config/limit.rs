@@ -44,7 +44,7 @@ pub struct Limit {
     /// Bytes in the messages of all sessions of a user: `"1 MiB/1s burst 4 MiB"`, or `"off"`. A message that is larger than the
     /// burst passes when nothing else did for long enough, and what follows waits until it is paid for.
     pub bytes_per_user: Flow,
-    /// Namespaces one session may have joined at once, on routes whose sessions the gate looks into.
+    /// Namespaces one session may have joined at once, the main one included, on routes whose sessions the gate looks into.
     pub namespaces: usize,
     /// Binary attachments of one event, on routes whose sessions the gate looks into. 0: no binary events.
     pub attachments: u8,
@@ -54,10 +54,10 @@ pub struct Limit {
     /// A session whose messages are refused more often than this (by limits, by access rules, or because they are malformed)
     /// is closed: so many refusals are tolerated at once. `"off"`: never.
     pub abuse: Rate,
-    /// A session whose client sends no message for this long is closed, a little later at most; heartbeats do not count.
-    /// 0: never. An open session goes on with what it was opened under.
+    /// A session whose client sends no message for this long is closed (`session_idle`, 4408), at most half a minute later;
+    /// heartbeats do not count, nor does what the app sends. Its client connects anew, if it still wants to. 0: never. An open session goes on with what it was opened under.
     pub session_idle: Period,
-    /// The longest life of a session; its client connects anew. Counted from when this gate first saw it. 0: no end. An open
+    /// The longest life of a session; then it is closed (`session_life`, 4408) and its client connects anew. Counted from when this gate first saw it. 0: no end. An open
     /// session goes on with what it was opened under.
     pub session_life: Period,
     /// Limits of single events. Every one that matches a message counts by itself, in this order and before the limits above;
@@ -99,12 +99,9 @@ pub enum Per {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Over {
-    /// It passes, and the log says so.
     Warn,
-    /// It is kept from the app; an acknowledgement that was asked for says why.
     #[default]
     Drop,
-    /// Its session ends.
     Close,
 }
 

@@ -101,7 +101,7 @@ impl Guard {
             }
             Over::Drop | Over::Close => {
                 if excess.over == Over::Close {
-                    self.end(crate::relay::session::Reason::Abuse, now);
+                    self.end(crate::relay::reason::Reason::Abuse, now);
                 }
                 Err(Refused { refusal: Refusal::EventRate, retry_after: Some(excess.retry_after), detail: Some(detail) })
             }

@@ -23,6 +23,8 @@ fn rows() -> Vec<(&'static str, &'static str, &'static str, &'static str)> {
         ("[seal]\nkeys = [\"short\"]", "refused", "seal.keys.0", "has 5 bytes and needs 32"),
         ("[admin]\naddress = \"0.0.0.0:9090\"", "refused", "admin.address", "without a token"),
         ("[admin]\ntoken = \"short\"", "refused", "admin.token", "has 5 bytes and needs 16"),
+        ("[revocation]\nmost = 0", "refused", "revocation.most", "too few or too many"),
+        ("[revocation]\nlongest_token = 0", "refused", "revocation.longest_token", "no time at all"),
         ("[log]\nlevel = \"warn,inof\"", "refused", "log.level", "\"inof\" names no level"),
         ("[log]\nlevel = \"\"", "refused", "log.level", "no level"),
         ("[log]\ndebug_for = [\"ana\"]", "refused", "log.debug_for.0", "nobody to follow"),
@@ -140,6 +142,31 @@ fn rows() -> Vec<(&'static str, &'static str, &'static str, &'static str)> {
             "nothing on this kind of route",
         ),
         ("[limit]\nkeys = 0", "refused", "limit.keys", "one bucket"),
+        ("[limit]\nnamespaces = 0", "refused", "limit.namespaces", "must join a namespace"),
+        ("[[limit.event]]\nrate = \"5/1s\"", "refused", "limit.event.0.events", "names no event"),
+        ("[[limit.event]]\nevents = [\"\"]\nrate = \"5/1s\"", "refused", "limit.event.0.events.0", "is empty"),
+        ("[[limit.event]]\nevents = [\"*\"]", "refused", "limit.event.0.rate", "limits nothing"),
+        ("[[limit.event]]\nevents = [\"*\"]\nsize = 0", "refused", "limit.event.0.size", "no message is that small"),
+        ("[[limit.event]]\nevents = [\"*\"]\nsize = \"2 MB\"", "warning", "limit.event.0.size", "ends every message above 1 MB"),
+        (
+            "[[limit.event]]\nevents = [\"*\"]\nrate = \"5/1s\"\nin = [\"/\", \"chat\"]",
+            "refused",
+            "limit.event.0.in.1",
+            "no namespace that can be joined",
+        ),
+        ("[[limit.event]]\nevents = [\"*\"]\nsize = 9\nin = [\"/a?b\"]", "refused", "limit.event.0.in.0", "no namespace"),
+        (
+            "[auth]\nwhen = \"none\"\n[[limit.event]]\nevents = [\"*\"]\nrate = \"5/1s\"\nper = \"user\"",
+            "warning",
+            "limit.event.0.per",
+            "each session counts for itself",
+        ),
+        (
+            "[[route]]\npath = \"/a/\"\n[[route.limit.event]]\nevents = [\"*\"]",
+            "refused",
+            "route.0.limit.event.0.rate",
+            "limits nothing",
+        ),
         (
             "[[route]]\npath = \"/\"\nlimit.connections_per_address = 3",
             "refused",
@@ -236,6 +263,8 @@ fn good_configurations_pass_every_rule() {
         "[origin]\nhosts = [\"app.example\", \"::1\", \"0.0.0.0\"]\nports = [443]\nallow = [\"http://localhost:*\"]",
         "[auth]\nwhen = \"none\"",
         "[auth]\njwks_url = \"http://localhost:8080/jwks\"\nalgorithms = [\"HS256\", \"RS256\"]",
+        "[[limit.event]]\nevents = [\"chat:*\", \"typing\"]\nin = [\"/\", \"/game-*\", \"*\"]\nrate = \"5/1s burst 10\"\nper = \"user\"\nsize = \"16 KiB\"\nover = \"close\"",
+        "[limit]\nmessages_per_user = \"off\"\nbytes_per_user = \"1 MiB/1s burst 4 MiB\"\nabuse = \"off\"\nsession_life = \"1d\"",
         "[admin]\naddress = \"0.0.0.0:9090\"\ntoken = \"0123456789abcdef\"",
         "[admin]\naddress = \"\"\nprobe_address = \"0.0.0.0:9091\"",
         "[[route]]\npath = \"/a/\"\nhosts = [\"a.example\"]\n[[route]]\npath = \"/a/\"\nhosts = [\"*.example\"]",
@@ -332,4 +361,30 @@ fn a_gate_without_key_or_upstream_says_what_to_write() {
              list auth.keys, or name auth.jwks_url, auth.oidc_issuer or auth.authorizer.url; to let everybody in write auth.when = \"none\".",
         ]
     );
+}
+
+#[test]
+fn more_limits_of_events_than_can_be_asked_for_every_message_are_refused() {
+    let rules = "[[limit.event]]\nevents = [\"x\"]\nsize = 9\n";
+    Workshop::ready().file("more.toml", &rules.repeat(64)).config();
+    let paragraphs = Workshop::ready().file("more.toml", &rules.repeat(65)).paragraphs();
+    assert!(paragraphs.iter().any(|said| said.contains("limit.event: 65 limits are too many")), "{paragraphs:?}");
+}
+
+#[test]
+fn wrong_values_of_limits_say_what_to_write() {
+    for (text, key, instead) in [
+        ("bytes_per_user = \"1 MiB\"", "limit.bytes_per_user", "1 MiB/1s"),
+        ("bytes_per_user = 5", "limit.bytes_per_user", "rate of sizes"),
+        ("messages_per_user = \"often\"", "limit.messages_per_user", "100/1m"),
+        ("attachments = 300", "limit.attachments", ""),
+        ("over = \"refuse\"", "limit.over", "warn"),
+        ("session_idle = \"soon\"", "limit.session_idle", "25s"),
+        ("[[limit.event]]\nper = \"person\"", "limit.event.0.per", "session"),
+        ("[[limit.event]]\nnamespaces = [\"/\"]", "limit.event.0.namespaces", ""),
+    ] {
+        let paragraphs = Workshop::ready().file("more.toml", &format!("[limit]\n{text}\n")).paragraphs();
+        let is_said = |said: &String| said.starts_with("refused") && said.contains(key) && said.contains(instead);
+        assert!(paragraphs.iter().any(is_said), "{text}: {paragraphs:?}");
+    }
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sockgate::config::{Period, Rate, Size};
+use sockgate::config::{Flow, Period, Rate, Size};
 
 #[test]
 fn values_are_read_with_their_unit_and_printed_as_one_would_write_them() {
@@ -35,6 +35,14 @@ fn values_are_read_with_their_unit_and_printed_as_one_would_write_them() {
     {
         assert_eq!(text.parse::<Rate>().map(|rate| rate.to_string()), Ok(printed.to_string()), "{text}");
     }
+    for (text, printed) in [
+        ("1 MiB/1s burst 4 MiB", "1 MiB/1s burst 4 MiB"),
+        ("64KiB/60s", "64 KiB/1m"),
+        ("1.5 KiB/s burst 1536", "1536 B/1s"),
+        ("off", "off"),
+    ] {
+        assert_eq!(text.parse::<Flow>().map(|flow| flow.to_string()), Ok(printed.to_string()), "{text}");
+    }
 }
 
 #[test]
@@ -48,6 +56,12 @@ fn what_is_no_value_says_what_to_write() {
     }
     for text in ["", "100", "/1m", "100/", "0/1m", "100/0s", "-1/1m", "1/1m burst 0", "1/1m burst x", "99999999999/1s"] {
         assert!(text.parse::<Rate>().is_err(), "{text}");
+    }
+    for text in
+        ["", "1 MiB", "/1s", "1 MiB/", "0/1s", "1 MiB/0s", "-1/1s", "1 MiB/1s burst 0", "1 MiB/1s burst", "1 XB/1s", "1/1s/1s"]
+    {
+        let error = text.parse::<Flow>().expect_err(text);
+        assert!(error.to_string().contains("write"), "{error}");
     }
 }
 
@@ -70,7 +84,13 @@ proptest! {
     }
 
     #[test]
+    fn printing_a_flow_loses_nothing(size in 1_u64..1_000_000_000, seconds in 1_u64..100_000, burst in 1_u64..1_000_000_000) {
+        let flow = Flow::Limited { size: Size(size), per: Duration::from_secs(seconds), burst: Size(burst) };
+        prop_assert_eq!(flow.to_string().parse::<Flow>(), Ok(flow));
+    }
+
+    #[test]
     fn no_text_panics(text in "\\PC{0,24}") {
-        let _ = (text.parse::<Period>(), text.parse::<Size>(), text.parse::<Rate>());
+        let _ = (text.parse::<Period>(), text.parse::<Size>(), text.parse::<Rate>(), text.parse::<Flow>());
     }
 }

@@ -2,3 +2,6 @@ mod access;
 pub mod auth;
 mod limit;
 mod origin;
+mod packets;
+mod pattern;
+mod revoke;

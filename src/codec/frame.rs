@@ -156,14 +156,14 @@ impl Walker {
         self.closed
     }
 
-    /// Whether a message has begun, since this was last asked, that is longer than Engine.IO's heartbeats are.
-    pub fn take_said(&mut self) -> bool {
-        std::mem::take(&mut self.said)
-    }
-
     /// Whether no message is begun and unfinished.
     pub fn is_between_messages(&self) -> bool {
         self.remaining == 0 && self.fragments == 0
+    }
+
+    /// Whether a message has begun, since this was last asked, that is longer than Engine.IO's heartbeats are.
+    pub fn take_said(&mut self) -> bool {
+        std::mem::take(&mut self.said)
     }
 
     /// Looks at a chunk that begins where the last one's `upto` ended.

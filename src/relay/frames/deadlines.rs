@@ -60,7 +60,7 @@ where
             return Poll::Ready(None);
         }
         if let Some(reason) = self.session.overdue(now.into_std()) {
-            self.leave(reason);
+            self.end_by(reason);
             return Poll::Ready(None);
         }
         // While the client's own bytes wait for the app it cannot be heard.

@@ -24,6 +24,11 @@ use crate::{
 pub trait Judge {
     fn judge(&mut self, seen: &Seen<'_>) -> Verdict;
 
+    /// Whether a whole control frame goes on.
+    fn lets(&mut self, _control: &[u8]) -> bool {
+        true
+    }
+
     /// A frame of ours that goes out here, between two messages of this direction.
     fn speak(&mut self) -> Option<Vec<u8>>;
 }
@@ -156,7 +161,7 @@ impl Sieve {
             let here = at..scan.upto;
             let is_end = walker.is_between_messages();
             broken = match step {
-                Step::Control { .. } => self.let_control(here, &mut out),
+                Step::Control { .. } => self.let_control(here, &mut out, judge),
                 Step::Header(header) => {
                     self.begin(&header, at);
                     self.go_on(0, here, is_end, &mut out, judge)
@@ -192,12 +197,14 @@ impl Sieve {
     }
 
     /// Control frames go on whatever becomes of the message they stand in.
-    fn let_control(&mut self, here: Range<usize>, out: &mut Output<'_>) -> Result<(), Reason> {
+    fn let_control(&mut self, here: Range<usize>, out: &mut Output<'_>, judge: &mut impl Judge) -> Result<(), Reason> {
         if let Course::Judging(case) = &mut self.course {
             case.kept.extend_from_slice(&out.bytes[case.from..here.start]);
             case.from = here.end;
         }
-        out.pass(here);
+        if judge.lets(&out.bytes[here.clone()]) {
+            out.pass(here);
+        }
         Ok(())
     }
 
@@ -486,7 +493,7 @@ const MESSAGE: u8 = 4;
 /// Whose fault a wrong message is.
 fn malformed_by(side: Side) -> Reason {
     match side {
-        Side::Client => Reason::Malformed,
+        Side::Client => Reason::MalformedPacket,
         Side::App => Reason::AppInvalid,
     }
 }

@@ -265,6 +265,11 @@ impl Desk {
         self.state().fetch = Fetch::Idle;
     }
 
+    /// Whether a GET toward the app is under way.
+    pub fn is_fetching(&self) -> bool {
+        !matches!(self.state().fetch, Fetch::Idle)
+    }
+
     /// The GET toward the app is given up.
     pub fn abort_fetch(&self) {
         self.state().abort();

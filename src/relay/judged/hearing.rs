@@ -23,7 +23,7 @@ pub fn hear(judged: &Judged, body: &[u8]) {
         };
         let is_closing = matches!(&message, Message::Text(text) if text == "1");
         // A GET that ends with the upgrade says so to nobody.
-        if judged.desk.is_handed_over() && message == noop() {
+        if judged.desk.is_handed_over() && (message == noop() || is_closing) {
             continue;
         }
         match judged.show(Side::App, message, Instant::now()) {

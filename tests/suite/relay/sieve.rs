@@ -321,7 +321,7 @@ fn a_watched_message_that_turns_out_wrong_is_never_finished() {
                 let bytes = [message(from, payload.as_bytes(), frames, false), whole(from, b"p late")].concat();
                 for cut in 1..=bytes.len() {
                     let line = Line::new(from).read_in(&bytes, &[cut]);
-                    let reason = if from == Side::Client { Reason::Malformed } else { Reason::AppInvalid };
+                    let reason = if from == Side::Client { Reason::MalformedPacket } else { Reason::AppInvalid };
                     assert!(line.broken.is_some_and(|broken| broken == reason || broken == Reason::Malformed), "{payload}");
                     let unfinished = message(from, payload.as_bytes(), frames, false);
                     assert!(

@@ -6,5 +6,6 @@ pub mod engine;
 pub mod frame;
 pub mod json;
 pub mod payload;
+pub mod payload3;
 pub mod socket;
 pub mod msgpack;

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 
 use super::{
     admission::{Admission, Answered, Asked, Bench, Opener, Seat, Venue},
@@ -12,7 +12,7 @@ use super::{
     exchange,
     frames::{Exchanged, Opening},
     knock::{Agreed, Knock, Said},
-    live::{Life, SILENCE_MARGIN},
+    live::{Far, Life, SILENCE_MARGIN},
     outgoing, polling,
     seal::Note,
     session::{Attendance, Held, Key, Session, Transport},
@@ -54,10 +54,9 @@ pub async fn upgrade(
     admission: Admission,
     errand: Errand,
 ) -> Result<Response<Body>, Refused> {
-    if !session.move_to_websocket() {
+    let Some(claim) = Claim::make(&session) else {
         return Err(Refused::because(Refusal::Engine, "a WebSocket carries this session already"));
-    }
-    let claim = Claim(Some(session.clone()));
+    };
     let mut attendance = session.attend();
     let said = ask(bench, venue, &admission.seat, note.identity.as_ref(), Some(&note.sid), &errand).await;
     match said {
@@ -76,10 +75,15 @@ pub async fn upgrade(
 }
 
 /// A session that is about to move to a WebSocket. Dropped without being kept, for whatever reason, it goes on by polling.
-struct Claim(Option<Arc<Session>>);
+pub struct Claim(Option<Arc<Session>>);
 
 impl Claim {
-    fn keep(mut self) {
+    /// `None`: a WebSocket carries it already.
+    pub fn make(session: &Arc<Session>) -> Option<Self> {
+        session.move_to_websocket().then(|| Self(Some(session.clone())))
+    }
+
+    pub fn keep(mut self) {
         self.0 = None;
     }
 }
@@ -97,6 +101,7 @@ fn enter(venue: &Venue, admission: Admission, errand: &Errand) -> Result<Arc<Ses
     key.copy_from_slice(&errand.random[16..]);
     let by = Opener {
         transport: Transport::WebSocket,
+        revision: admission.revision,
         identity: admission.identity.as_ref(),
         address: admission.address,
         origin: admission.grant.tag(),
@@ -132,14 +137,8 @@ async fn ask(
     let member = seat.member();
     let told = errand.told(identity, sid, member);
     let request = outgoing::request(&errand.parts, &errand.head, &venue.manners, &told);
-    let knock = Knock { member, request, random: &errand.random, offered: offered(errand), is_in_session: sid.is_some() };
+    let knock = Knock { member, request, random: &errand.random, offered: errand.offered(), is_in_session: sid.is_some() };
     knock.make(bench, venue).await
-}
-
-/// Subprotocols the app gets to choose from.
-fn offered(errand: &Errand) -> Vec<String> {
-    let offered = errand.handshake.iter().flat_map(|ask| &ask.protocols);
-    offered.filter(|protocol| !errand.withheld_protocols.contains(protocol)).cloned().collect()
 }
 
 /// Answers the client and lets the carriage begin once the answer is out.
@@ -152,11 +151,11 @@ fn hand_over(
     opening: Option<Box<dyn Opening>>,
     mut errand: Errand,
 ) -> Response<Body> {
+    let protocol = agreed.protocol.clone().or_else(|| errand.echo());
     let (Some(handshake), Some(on_upgrade)) = (errand.handshake.take(), errand.on_upgrade.take()) else {
         // `gate/pipeline` admits a WebSocket only with its handshake.
         return Response::builder().status(StatusCode::INTERNAL_SERVER_ERROR).body(body::empty()).unwrap_or_default();
     };
-    let protocol = agreed.protocol.clone().or_else(|| echo(&handshake, &errand));
     let mut answer = upgrade::accept(&handshake, protocol.as_ref());
     // Its record names the session.
     answer.extensions_mut().insert(session.key);
@@ -166,15 +165,9 @@ fn hand_over(
         upgraded: attendance.is_some(),
         attendance: attendance.unwrap_or_else(|| session.attend()),
         session,
+        mask: errand.mask(),
         pass: errand.pass,
-        mask: [errand.random[0], errand.random[5], errand.random[9], errand.random[14]],
     };
-    bench.tasks.spawn(life.begin(on_upgrade, agreed, opening));
+    bench.tasks.spawn(life.begin(on_upgrade, Far::Agreed(agreed, opening)));
     answer
-}
-
-/// Browsers drop a connection whose offered subprotocols were all ignored: the marker of a token pair is answered.
-fn echo(handshake: &upgrade::Ask, errand: &Errand) -> Option<HeaderValue> {
-    let marker = errand.withheld_protocols.first()?;
-    handshake.protocols.contains(marker).then(|| HeaderValue::from_str(marker).ok()).flatten()
 }

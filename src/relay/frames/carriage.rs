@@ -109,11 +109,17 @@ where
 
     /// Has every message judged.
     pub fn judged_by(mut self, judging: Judging) -> Self {
-        let mask = self.terms.mask;
-        self.up.judged_by(Sieve::new(Side::Client, Some(mask)));
-        self.down.judged_by(Sieve::new(Side::App, None));
+        let (mask, revision) = (self.terms.mask, judging.judged.revision);
+        self.up.judged_by(Sieve::new(Side::Client, revision, Some(mask)));
+        self.down.judged_by(Sieve::new(Side::App, revision, None));
         let court = Court::new(judging, mask, &mut self.down.words, &mut self.up.words);
         self.court = Some(Box::new(court));
+        self
+    }
+
+    /// Says this to the client before anything else.
+    pub fn saying(mut self, frame: Vec<u8>) -> Self {
+        self.down.words.say(frame);
         self
     }
 
@@ -203,7 +209,7 @@ where
             if self.up.word_is_due(court) || (self.opening.is_none() && self.down.word_is_due(court)) {
                 continue;
             }
-            if self.up.is_paused || self.down.is_paused {
+            if self.up.is_paused || self.down.is_paused || court.is_some_and(|court| court.has_asked()) {
                 continue;
             }
             match self.poll_deadlines(cx) {
@@ -227,7 +233,10 @@ where
         match moved {
             Ok(poll) => Ok(poll),
             Err(Broken::Reader(error)) => Err(self.end(Reason::ClientGone, is_reset(&error))),
-            Err(Broken::Writer(_)) => {
+            Err(Broken::Writer(error)) => {
+                if self.leave_unreached(&error) {
+                    return Ok(Poll::Pending);
+                }
                 // The app listens no more, but what it said before may still be on its way to the client.
                 self.up.deaf = true;
                 self.up.shut = true;
@@ -269,6 +278,9 @@ where
         match moved {
             Ok(poll) => Ok(poll),
             Err(Broken::Reader(error)) => {
+                if self.leave_unreached(&error) {
+                    return Ok(Poll::Pending);
+                }
                 // Its last words may have been gathered for a goodbye that does not come.
                 let _ = Pin::new(&mut self.client).poll_flush(cx);
                 let has_closed = self.up.walker.is_closed() && self.down.walker.is_closed();

@@ -14,10 +14,16 @@ use super::{
     sieve::{self, Judge},
     words::Words,
 };
-use crate::relay::{
-    guard::{Extent, Out, Question, Seen, Side, Verdict},
-    judged::Judged,
-    session::Reason,
+use crate::{
+    codec::{
+        engine::Revision,
+        frame::{self, Header, Opcode, Sender},
+    },
+    relay::{
+        guard::{Extent, Out, Question, Seen, Side, Verdict},
+        judged::{Judged, app::Stage},
+        session::Reason,
+    },
 };
 
 /// How questions about tokens are answered: `Judged::settle` with all it needs.
@@ -29,16 +35,23 @@ pub struct Judging {
     pub settle: Settle,
     /// Its client still polls, and may stay with that.
     pub is_upgrade: bool,
+    /// Its app has heard nothing yet, and does not until somebody was accepted.
+    pub is_unopened: bool,
 }
 
 pub(super) struct Court {
     judged: Arc<Judged>,
+    revision: Revision,
     settle: Settle,
     /// The mask of frames toward the app.
     mask: [u8; 4],
     /// The guard's news is the carriage's to deliver.
     has_say: bool,
+    /// There is no app yet: the gate answers what only an app could, and nothing of the client goes on.
+    in_front: bool,
     questions: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Some of them have not been polled yet.
+    has_asked: bool,
     /// The guard has ended the session.
     ended: Option<Reason>,
     /// Deadlines may be nearer than they were.
@@ -64,11 +77,14 @@ pub(super) struct Hearing<'a> {
 impl Court {
     pub(super) fn new(judging: Judging, mask: [u8; 4], to_client: &mut Words, to_app: &mut Words) -> Self {
         let mut court = Self {
+            revision: judging.judged.revision,
             judged: judging.judged,
             settle: judging.settle,
             mask,
             has_say: false,
+            in_front: judging.is_unopened,
             questions: Vec::new(),
+            has_asked: false,
             ended: None,
             has_changed: false,
         };
@@ -83,11 +99,22 @@ impl Court {
         self.has_say
     }
 
+    /// Whether the app has heard nothing yet.
+    pub(super) fn is_in_front(&self) -> bool {
+        self.in_front
+    }
+
+    /// Whether the guard has asked something since it was last polled.
+    pub(super) fn has_asked(&self) -> bool {
+        self.has_asked
+    }
+
     /// Takes what others have given the guard to say, and lets its questions get on.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, to_client: &mut Words, to_app: &mut Words) {
         self.judged.register(cx.waker());
         loop {
             self.hear(to_client, to_app);
+            self.has_asked = false;
             let before = self.questions.len();
             self.questions.retain_mut(|question| question.as_mut().poll(cx).is_pending());
             if self.questions.len() == before {
@@ -119,9 +146,16 @@ impl Court {
         self.has_changed = true;
         for out in news {
             match out {
-                Out::ToClient(message) => to_client.say(sieve::write(&message, None)),
-                Out::ToApp(message) => to_app.say(sieve::write(&message, Some(self.mask))),
-                Out::Ask(question) => self.questions.push((self.settle)(question)),
+                Out::ToClient(message) => to_client.say(sieve::write(&message, self.revision, None)),
+                Out::ToApp(message) => {
+                    // Somebody was accepted.
+                    self.in_front = false;
+                    to_app.say(sieve::write(&message, self.revision, Some(self.mask)));
+                }
+                Out::Ask(question) => {
+                    self.questions.push((self.settle)(question));
+                    self.has_asked = true;
+                }
                 Out::End(reason) => self.ended = self.ended.or(Some(reason)),
             }
         }
@@ -133,15 +167,20 @@ impl Court {
         self.has_changed = true;
         self.say_waiting(to_client);
         for message in self.judged.take_unsent() {
-            to_app.say(sieve::write(&message, Some(self.mask)));
+            to_app.say(sieve::write(&message, self.revision, Some(self.mask)));
+            self.in_front = false;
         }
-        self.judged.app.carries();
+        match self.in_front {
+            // Polls may have opened it meanwhile, or be about to.
+            true => self.in_front = self.judged.app.stage() == Stage::Unopened,
+            false => self.judged.app.carries(),
+        }
         self.hear(to_client, to_app);
     }
 
     fn say_waiting(&mut self, to_client: &mut Words) {
         for message in self.judged.take_waiting() {
-            to_client.say(sieve::write(&message, None));
+            to_client.say(sieve::write(&message, self.revision, None));
         }
     }
 
@@ -184,13 +223,13 @@ impl Bar<'_> {
 
 impl Judge for Hearing<'_> {
     fn judge(&mut self, seen: &Seen<'_>) -> Verdict {
+        let was_in_front = self.court.in_front;
         let (verdict, has_news) = {
             let mut guard = self.court.judged.guard();
             (guard.judge(seen, self.now), guard.has_news())
         };
-        let is_small = seen.is_text && seen.extent == Extent::Whole;
-        if !self.court.has_say && is_small && seen.from == Side::Client && seen.bytes == b"5" && matches!(verdict, Verdict::Pass)
-        {
+        let has_come = !self.court.has_say && is_small(seen, b"5") && matches!(verdict, Verdict::Pass);
+        if has_come {
             // Said behind the `5` itself.
             self.court.take_over(self.back, self.along);
         } else if has_news {
@@ -201,7 +240,25 @@ impl Judge for Hearing<'_> {
         }
         // Who has been let in may have to be warned soon.
         self.court.has_changed |= seen.from == Side::App && seen.bytes.starts_with(b"40");
-        verdict
+        if was_in_front { self.stop(seen, verdict) } else { verdict }
+    }
+
+    fn lets(&mut self, control: &[u8]) -> bool {
+        if !self.court.in_front {
+            return true;
+        }
+        if let Ok(Some(header)) = Header::read(control, Sender::Client) {
+            match header.opcode {
+                Opcode::Ping => {
+                    let mut payload = control[header.size..].to_vec();
+                    header.unmask(&mut payload);
+                    self.back.say(frame::write(Opcode::Pong, &payload, None));
+                }
+                Opcode::Close => self.court.ended = self.court.ended.or(Some(Reason::ClientClosed)),
+                Opcode::Pong | Opcode::Continuation | Opcode::Text | Opcode::Binary => {}
+            }
+        }
+        false
     }
 
     fn speak(&mut self) -> Option<Vec<u8>> {
@@ -210,6 +267,28 @@ impl Judge for Hearing<'_> {
         }
         self.along.next_message()
     }
+}
+
+impl Hearing<'_> {
+    /// There was no app for what may go on: the gate answers an upgrade itself, and lets a client go that leaves.
+    fn stop(&mut self, seen: &Seen<'_>, verdict: Verdict) -> Verdict {
+        match verdict {
+            Verdict::Pass | Verdict::Watch(_) | Verdict::Replace(_) => {}
+            other @ (Verdict::More | Verdict::Drop | Verdict::Break(_)) => return other,
+        }
+        if is_small(seen, b"2probe") && !self.court.has_say {
+            self.back.say(frame::write(Opcode::Text, b"3probe", None));
+            self.court.judged.let_poll_go();
+        } else if is_small(seen, b"1") {
+            self.court.ended = self.court.ended.or(Some(Reason::ClientClosed));
+        }
+        Verdict::Drop
+    }
+}
+
+/// Whether this is the whole of what the client says.
+fn is_small(seen: &Seen<'_>, packet: &[u8]) -> bool {
+    seen.from == Side::Client && seen.is_text && seen.extent == Extent::Whole && seen.bytes == packet
 }
 
 /// The side that hears what this one says.

@@ -10,7 +10,7 @@ use tokio::{
 use super::{
     super::session::{LAST_WORDS, Reason},
     carriage::{Carriage, GOODBYE, Leaving},
-    terms::Ended,
+    terms::{Ended, Unreached},
     way::Fault,
 };
 use crate::codec::{
@@ -131,11 +131,22 @@ where
         self.begin_goodbye(Leaving { reason, code: Some(code), until: Instant::now() + GOODBYE, keep_up: false });
     }
 
+    /// Leaves when this says that the app was called in vain; nothing else is known to be lost. `false`: it says something else.
+    pub(super) fn leave_unreached(&mut self, error: &std::io::Error) -> bool {
+        let Some(Unreached(reason)) = error.get_ref().and_then(|error| error.downcast_ref()) else { return false };
+        self.up.shut = true;
+        self.up.waiting = Vec::new();
+        self.leave(*reason);
+        true
+    }
+
     /// One direction is done: give the other a bounded time.
     pub(super) fn after_half_end(&mut self) {
         let closed = self.up.walker.is_closed() || self.down.walker.is_closed();
         let patience = if closed { GOODBYE } else { HALF_CLOSED };
         let code = self.down.close_code.or(self.up.close_code);
+        // An app that has heard nothing has nothing to say.
+        let patience = if self.is_in_front() { Duration::ZERO } else { patience };
         let until = Instant::now() + patience;
         self.begin_goodbye(Leaving { reason: self.natural_end(), code, until, keep_up: true });
     }
@@ -143,10 +154,19 @@ where
     /// The first reason to leave is the one that is told.
     pub(super) fn begin_goodbye(&mut self, leaving: Leaving) {
         if self.leaving.is_none() {
+            if self.is_in_front() {
+                // Nobody is there to be told.
+                self.up.shut = true;
+                self.up.waiting = Vec::new();
+            }
             self.leaving = Some(leaving);
             // The timer may sleep far beyond the goodbye's end.
             self.look = true;
         }
+    }
+
+    fn is_in_front(&self) -> bool {
+        self.court.as_ref().is_some_and(|court| court.is_in_front())
     }
 
     /// Whether everybody has said and heard goodbye, so that nobody needs to wait for a deadline.

@@ -18,4 +18,5 @@ mod words;
 
 pub use carriage::Carriage;
 pub use court::{Judging, Settle};
-pub use terms::{Ended, Exchanged, Moved, Opening, Terms};
+pub use opening::{FirstText, first_text};
+pub use terms::{Ended, Exchanged, Moved, Opening, Terms, Unreached};

@@ -1,6 +1,7 @@
 //! The first packet of a session that begins as a WebSocket: collected whole and exchanged before the client sees a byte.
 
 use std::{
+    ops::Range,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -77,6 +78,26 @@ where
 enum First {
     Text { header: Header, before: usize },
     Other,
+}
+
+/// Where an app's first text stands in what it says.
+pub struct FirstText {
+    pub frame: Range<usize>,
+    pub payload: Range<usize>,
+}
+
+/// Finds an app's first text. `None`: it is not all there yet. An app that says something else first, or too much, is at fault.
+pub fn first_text(bytes: &[u8]) -> Result<Option<FirstText>, FrameError> {
+    match first_message(bytes)? {
+        Some(First::Text { header, before }) => {
+            let start = before + header.size;
+            let end = start + header.length as usize;
+            Ok(Some(FirstText { frame: before..end, payload: start..end }))
+        }
+        Some(First::Other) => Err(FrameError::Order),
+        None if bytes.len() >= LARGEST_OPENING => Err(FrameError::TooLarge),
+        None => Ok(None),
+    }
 }
 
 /// `None`: not all there yet.

@@ -10,6 +10,7 @@ use std::{cell::RefCell, ops::Range};
 
 use crate::{
     codec::{
+        engine::Revision,
         frame::{self, Header, Opcode, Scan, Step, Walker},
         json::Scanner,
     },
@@ -22,6 +23,11 @@ use crate::{
 /// Whoever judges what a sieve shows.
 pub trait Judge {
     fn judge(&mut self, seen: &Seen<'_>) -> Verdict;
+
+    /// Whether a whole control frame goes on.
+    fn lets(&mut self, _control: &[u8]) -> bool {
+        true
+    }
 
     /// A frame of ours that goes out here, between two messages of this direction.
     fn speak(&mut self) -> Option<Vec<u8>>;
@@ -49,6 +55,7 @@ pub enum Pass {
 #[derive(Debug)]
 pub struct Sieve {
     from: Side,
+    revision: Revision,
     /// The mask of frames of ours, which only an app needs.
     mask: Option<[u8; 4]>,
     course: Course,
@@ -122,8 +129,8 @@ thread_local! {
 
 impl Sieve {
     /// `mask` is for frames of ours.
-    pub fn new(from: Side, mask: Option<[u8; 4]>) -> Self {
-        Self { from, mask, course: Course::Between, frame: Place::default() }
+    pub fn new(from: Side, revision: Revision, mask: Option<[u8; 4]>) -> Self {
+        Self { from, revision, mask, course: Course::Between, frame: Place::default() }
     }
 
     /// Whose messages go through it.
@@ -154,7 +161,7 @@ impl Sieve {
             let here = at..scan.upto;
             let is_end = walker.is_between_messages();
             broken = match step {
-                Step::Control { .. } => self.let_control(here, &mut out),
+                Step::Control { .. } => self.let_control(here, &mut out, judge),
                 Step::Header(header) => {
                     self.begin(&header, at);
                     self.go_on(0, here, is_end, &mut out, judge)
@@ -190,12 +197,14 @@ impl Sieve {
     }
 
     /// Control frames go on whatever becomes of the message they stand in.
-    fn let_control(&mut self, here: Range<usize>, out: &mut Output<'_>) -> Result<(), Reason> {
+    fn let_control(&mut self, here: Range<usize>, out: &mut Output<'_>, judge: &mut impl Judge) -> Result<(), Reason> {
         if let Course::Judging(case) = &mut self.course {
             case.kept.extend_from_slice(&out.bytes[case.from..here.start]);
             case.from = here.end;
         }
-        out.pass(here);
+        if judge.lets(&out.bytes[here.clone()]) {
+            out.pass(here);
+        }
         Ok(())
     }
 
@@ -270,7 +279,7 @@ impl Sieve {
         }
         let raw = if case.kept.is_empty() { &out.bytes[case.from..end] } else { &case.kept[..] };
         let (verdict, shown) = SCRATCH.with_borrow_mut(|scratch| {
-            let answer = case.show(self.from, raw, is_end, scratch, judge);
+            let answer = case.show((self.from, self.revision), raw, is_end, scratch, judge);
             let answer = match answer {
                 // What is here and was not shown is watched before any of it goes on.
                 (Verdict::Watch(mut scanner), shown) => {
@@ -302,7 +311,7 @@ impl Sieve {
             }
             Verdict::Drop => Course::Dropping,
             Verdict::Replace(message) => {
-                out.put(&write(&message, self.mask));
+                out.put(&write(&message, self.revision, self.mask));
                 Course::Dropping
             }
             Verdict::Break(reason) => return Err(self.halt(reason)),
@@ -327,7 +336,14 @@ impl Sieve {
 
 impl Case {
     /// Shows as little as the judge is content with: verdict, and how much it has seen for that.
-    fn show(&self, from: Side, raw: &[u8], is_end: bool, scratch: &mut Vec<u8>, judge: &mut impl Judge) -> (Verdict, u64) {
+    fn show(
+        &self,
+        (from, revision): (Side, Revision),
+        raw: &[u8],
+        is_end: bool,
+        scratch: &mut Vec<u8>,
+        judge: &mut impl Judge,
+    ) -> (Verdict, u64) {
         // An app's bytes are shown as they stand: nothing is saved by showing fewer.
         let mut reach = if from == Side::App { self.here } else { self.reach.min(self.here) };
         loop {
@@ -336,7 +352,11 @@ impl Case {
                 has_last => Extent::Begun(has_last.then_some(self.length)),
             };
             let bytes = plain(raw, from, reach, scratch);
-            let verdict = judge.judge(&Seen { from, is_text: self.is_text, bytes, extent });
+            let verdict = match content(Seen { from, is_text: self.is_text, bytes, extent }, revision) {
+                Content::Seen(seen) => judge.judge(&seen),
+                Content::Hidden => Verdict::More,
+                Content::None => Verdict::Break(malformed_by(from)),
+            };
             if !matches!(verdict, Verdict::More) || reach == self.here {
                 return (verdict, reach);
             }
@@ -381,10 +401,40 @@ impl<'a> Output<'a> {
 }
 
 /// A message of ours in its frame.
-pub fn write(message: &Message, mask: Option<[u8; 4]>) -> Vec<u8> {
+pub fn write(message: &Message, revision: Revision, mask: Option<[u8; 4]>) -> Vec<u8> {
     match message {
         Message::Text(text) => frame::write(Opcode::Text, text.as_bytes(), mask),
+        Message::Binary(bytes) if revision == Revision::Three => {
+            frame::write(Opcode::Binary, &[&[MESSAGE], bytes.as_slice()].concat(), mask)
+        }
         Message::Binary(bytes) => frame::write(Opcode::Binary, bytes, mask),
+    }
+}
+
+/// What a judge is shown of a message.
+enum Content<'a> {
+    Seen(Seen<'a>),
+    /// Nothing of it is here yet.
+    Hidden,
+    /// It is no message.
+    None,
+}
+
+/// In Engine.IO 3 the kind of a binary packet stands in front of it, and only messages are binary.
+fn content(seen: Seen<'_>, revision: Revision) -> Content<'_> {
+    if seen.is_text || revision == Revision::Four {
+        return Content::Seen(seen);
+    }
+    match seen.bytes {
+        [MESSAGE, bytes @ ..] => {
+            let extent = match seen.extent {
+                Extent::Whole => Extent::Whole,
+                Extent::Begun(length) => Extent::Begun(length.map(|length| length.saturating_sub(1))),
+            };
+            Content::Seen(Seen { bytes, extent, ..seen })
+        }
+        [] if seen.extent != Extent::Whole => Content::Hidden,
+        _ => Content::None,
     }
 }
 
@@ -437,10 +487,13 @@ fn sender(side: Side) -> frame::Sender {
     }
 }
 
+/// The kind of a message in a binary packet of Engine.IO 3: the number, not the digit.
+const MESSAGE: u8 = 4;
+
 /// Whose fault a wrong message is.
 fn malformed_by(side: Side) -> Reason {
     match side {
-        Side::Client => Reason::Malformed,
+        Side::Client => Reason::MalformedPacket,
         Side::App => Reason::AppInvalid,
     }
 }

@@ -64,6 +64,10 @@ impl Guard {
             self.expect_app(spoken, Fate::Drop);
         }
         let namespace = spoken.namespace;
+        if self.joins_main(spoken) && self.spaces.standing(namespace).is_none() {
+            self.refuse_main();
+            return Verdict::Drop;
+        }
         let Some(standing) = self.spaces.standing(namespace).filter(|standing| *standing != Standing::Asking) else {
             // Left, or never asked for: client libraries take no notice of it either.
             self.expect_app(spoken, Fate::Drop);

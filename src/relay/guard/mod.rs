@@ -16,6 +16,7 @@ mod say;
 mod spaces;
 mod spoken;
 mod tally;
+mod three;
 mod verdict;
 
 pub use self::core::{Guard, Start};

@@ -3,7 +3,10 @@
 
 use libfuzzer_sys::fuzz_target;
 use sockgate::{
-    codec::frame::{LONGEST_HELD, Limits, Sender, Walker},
+    codec::{
+        engine::Revision,
+        frame::{LONGEST_HELD, Limits, Sender, Walker},
+    },
     relay::{
         frames::sieve::{Judge, Pass, Sieve},
         guard::{Extent, Message, Seen, Side, Verdict},
@@ -35,13 +38,13 @@ impl Judge for ByLetter {
     }
 }
 
-fn sift(from: Side, bytes: &[u8], cut: usize) -> (Vec<u8>, Option<Reason>) {
+fn sift(revision: Revision, from: Side, bytes: &[u8], cut: usize) -> (Vec<u8>, Option<Reason>) {
     let (sender, mask) = match from {
         Side::Client => (Sender::Client, Some([1, 2, 3, 4])),
         Side::App => (Sender::Server, None),
     };
     let mut walker = Walker::new(sender, Limits { message: 4096, fragments: 16 });
-    let mut sieve = Sieve::new(from, mask);
+    let mut sieve = Sieve::new(from, revision, mask);
     let (mut passed, mut held) = (Vec::new(), Vec::new());
     for piece in bytes.chunks(cut) {
         held.extend_from_slice(piece);
@@ -62,5 +65,8 @@ fn sift(from: Side, bytes: &[u8], cut: usize) -> (Vec<u8>, Option<Reason>) {
 fuzz_target!(|input: (bool, u8, &[u8])| {
     let (from_client, cut, bytes) = input;
     let from = if from_client { Side::Client } else { Side::App };
-    assert_eq!(sift(from, bytes, usize::from(cut).max(1)), sift(from, bytes, bytes.len().max(1)));
+    for revision in [Revision::Three, Revision::Four] {
+        let whole = sift(revision, from, bytes, bytes.len().max(1));
+        assert_eq!(sift(revision, from, bytes, usize::from(cut).max(1)), whole);
+    }
 });

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import { Admin, ADMIN_TOKEN } from "../support/admin.mjs";
+import { Admin } from "../support/admin.mjs";
 import { call, WAYS } from "../support/client.mjs";
 import { Door } from "../support/door.mjs";
 import { NEEDS_GATE } from "../support/gate.mjs";
@@ -19,14 +19,13 @@ const ACCESS = {
 };
 const BYTES = Buffer.from([0, 1, 0x1e, 255]);
 
-const admin = { token: ADMIN_TOKEN };
 const asAdmin = () => ({ token: mint("root", { claims: { roles: ["admin"] } }) });
 
 describe("rules and limits", NEEDS_GATE, () => {
   let stage, door;
   before(async () => {
     const limit = { event: [{ events: ["rare"], rate: "2/1h burst 2" }] };
-    stage = await Stage.open({ apps: ["node"], config: { access: ACCESS, limit, admin } });
+    stage = await Stage.open({ apps: ["node"], config: { access: ACCESS, limit } });
     door = new Admin(stage.gate);
   });
   afterEach(() => stage.leave());
@@ -123,7 +122,7 @@ for (const app of ["node", "uvicorn"]) {
     let stage, door;
     before(async () => {
       const auth = { identity: { connect_field: "identity" }, connect_by_app: ["/admin"], pass_token: false };
-      stage = await Stage.open({ apps: [app], mode: "connect", config: { auth, admin } });
+      stage = await Stage.open({ apps: [app], mode: "connect", config: { auth } });
       door = new Admin(stage.gate);
     });
     afterEach(() => stage.leave());
@@ -146,7 +145,10 @@ for (const app of ["node", "uvicorn"]) {
           assert.equal(error.data?.code, code, error.message);
           assert.ok(error.message.length > 0 && error.data.hint.length > 0);
           assert.equal(client.socket.active, false);
-          await until("its session is over", async () => (await stage.gate.status()).sessions.polling + (await stage.gate.status()).sessions.websocket === 0);
+          await until("its session is over", async () => {
+            const { polling, websocket } = (await stage.gate.status()).sessions;
+            return polling + websocket === 0;
+          });
           const after = await stage.app.stats();
           assert.deepEqual([after.requests, after.opened], [before.requests, before.opened]);
           assert.equal(await handshakes(door), opened + 1);
@@ -296,7 +298,7 @@ describe("ends that stay", NEEDS_GATE, () => {
   let stage, door;
   before(async () => {
     const auth = { leeway: "0s", on_expiry: "stay_closed", end_event: "sockgate:end" };
-    stage = await Stage.open({ apps: ["node"], config: { auth, socketio: { judge: "always" }, admin } });
+    stage = await Stage.open({ apps: ["node"], config: { auth, socketio: { judge: "always" } } });
     door = new Admin(stage.gate);
   });
   afterEach(() => stage.leave());

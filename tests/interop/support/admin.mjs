@@ -1,8 +1,7 @@
 // The admin door of a gate, asked as an operator would.
 
+import { ADMIN_TOKEN } from "./gate.mjs";
 import { ask } from "./request.mjs";
-
-export const ADMIN_TOKEN = "an operator's long token";
 
 export class Admin {
   constructor(gate) {

@@ -126,7 +126,7 @@ async fn a_refused_binary_event_goes_with_its_attachments_and_fragments() {
 async fn what_is_no_packet_ends_the_session_and_does_not_reach_the_app() {
     let (app, gate) = judged_pair().await;
     let long = format!("42[\"x\",\"{}\"", "y".repeat(5_000));
-    let cases = ["4 2[\"x\"]", "hello", "42[\"x\"] ", "42[\"x\",NaN]", "44{}", "2", "7", "42[\"connect\"]", &long];
+    let cases = ["4 2[\"x\"]", "hello", "42[\"x\"]x", "42[\"x\",NaN]", "44{}", "2", "7", "42[\"connect\"]", &long];
     for said in cases {
         let before = heard(&app).len();
         let mut websocket = open_joined(&gate.client()).await;

@@ -4,11 +4,12 @@
 use proptest::prelude::*;
 use sockgate::{
     codec::{
+        engine::Revision,
         frame::{self, Header, LONGEST_HELD, Limits, Opcode, Sender, Walker},
         json::{Scanner, Top},
     },
     relay::{
-        frames::sieve::{Judge, Pass, Sieve},
+        frames::sieve::{Judge, Pass, Sieve, write},
         guard::{Extent, Message, Seen, Side, Verdict},
         session::Reason,
     },
@@ -74,12 +75,16 @@ struct Line {
 
 impl Line {
     fn new(from: Side) -> Self {
+        Self::speaking(Revision::Four, from)
+    }
+
+    fn speaking(revision: Revision, from: Side) -> Self {
         let (sender, mask) = match from {
             Side::Client => (Sender::Client, Some(OURS)),
             Side::App => (Sender::Server, None),
         };
         Self {
-            sieve: Sieve::new(from, mask),
+            sieve: Sieve::new(from, revision, mask),
             walker: Walker::new(sender, Limits { message: 1 << 20, fragments: 128 }),
             judge: ByLetter { mask, ..ByLetter::default() },
             held: Vec::new(),
@@ -164,6 +169,46 @@ fn read_back(from: Side, mut bytes: &[u8]) -> (Vec<Vec<u8>>, usize) {
     }
     assert!(open.is_none(), "a message is torn");
     (messages, pings)
+}
+
+/// The same as a binary message.
+fn binary(from: Side, payload: &[u8], frames: usize) -> Vec<u8> {
+    let mut bytes = message(from, payload, frames, false);
+    bytes[0] += 1;
+    bytes
+}
+
+#[test]
+fn the_kind_before_a_binary_message_is_seen_through_in_engine_io_3() {
+    for from in [Side::Client, Side::App] {
+        for frames in [1, 2, 3] {
+            let bytes =
+                [binary(from, b"\x04pass", frames), binary(from, b"\x04drop", frames), binary(from, b"\x04", frames)].concat();
+            for cut in 1..=bytes.len() {
+                let line = Line::speaking(Revision::Three, from).read_in(&bytes, &[cut]);
+                let (messages, _) = read_back(from, &line.passed);
+                assert_eq!(
+                    (messages, line.broken),
+                    (vec![b"\x04pass".to_vec(), b"\x04".to_vec()], None),
+                    "{from:?} {frames} {cut}"
+                );
+                let whole = line.judge.shown.iter().filter(|(_, extent)| *extent == Extent::Whole).map(|(bytes, _)| *bytes);
+                assert!(whole.into_iter().all(|bytes| bytes <= 4), "without the kind");
+            }
+        }
+        for wrong in [&b""[..], b"\x02", b"4pass", b"\x00pass"] {
+            let bytes = binary(from, wrong, 1);
+            let line = Line::speaking(Revision::Three, from).read_in(&bytes, &[bytes.len()]);
+            assert!(line.passed.is_empty(), "{wrong:?}");
+            assert_eq!(line.broken, Some(if from == Side::Client { Reason::Malformed } else { Reason::AppInvalid }));
+        }
+        // Text has no other kind than its own.
+        let line = Line::speaking(Revision::Three, from).read_in(&whole(from, b"pass"), &[100]);
+        assert_eq!(read_back(from, &line.passed).0, [b"pass"]);
+    }
+    let said = Message::Binary(vec![1, 2]);
+    assert_eq!(write(&said, Revision::Three, None), frame::write(Opcode::Binary, &[4, 1, 2], None));
+    assert_eq!(write(&said, Revision::Four, None), frame::write(Opcode::Binary, &[1, 2], None));
 }
 
 #[test]
@@ -276,7 +321,7 @@ fn a_watched_message_that_turns_out_wrong_is_never_finished() {
                 let bytes = [message(from, payload.as_bytes(), frames, false), whole(from, b"p late")].concat();
                 for cut in 1..=bytes.len() {
                     let line = Line::new(from).read_in(&bytes, &[cut]);
-                    let reason = if from == Side::Client { Reason::Malformed } else { Reason::AppInvalid };
+                    let reason = if from == Side::Client { Reason::MalformedPacket } else { Reason::AppInvalid };
                     assert!(line.broken.is_some_and(|broken| broken == reason || broken == Reason::Malformed), "{payload}");
                     let unfinished = message(from, payload.as_bytes(), frames, false);
                     assert!(

@@ -39,6 +39,8 @@ impl Guard {
     fn client_engine(&self, packet: &[u8], whole: bool) -> Verdict {
         match packet {
             _ if !whole && packet.len() <= ENGINE_PACKET => Verdict::More,
+            // An app that has not heard of the session does not begin with them.
+            b"1" | b"3" if !self.may_open() => Verdict::Drop,
             // A pong, the probe of an upgrade and its end, a goodbye.
             b"3" if !self.is_three() => Verdict::Pass,
             // In Engine.IO 3 the client pings.

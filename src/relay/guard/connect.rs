@@ -194,6 +194,7 @@ impl Guard {
                 return self.refuse(namespace, &refused, now);
             }
         };
+        self.has_asked = true;
         match self.spaces.standing(namespace) {
             Some(_) => self.spaces.set(namespace, Standing::Sent),
             None => self.spaces.add(namespace, Standing::Sent),

@@ -178,7 +178,8 @@ fn show(visit: &Visit, body: &[u8]) -> Result<bool, Refused> {
             visit.session.speaks(Instant::now());
         }
         match visit.judged.show(Side::Client, message, Instant::now()) {
-            Shown::Passed if is_closing => return Ok(true),
+            // Also when the app is not to hear of it.
+            Shown::Passed | Shown::Kept if is_closing => return Ok(true),
             Shown::Passed | Shown::Kept => {}
             Shown::Broken(reason) => return Err(broken(visit, reason, reason.name())),
         }

@@ -37,6 +37,7 @@ fn note() -> Note {
         route: short_hash(b"/socket.io/"),
         member: member_id("app", "http://app-1:3000"),
         sid: "lv_VI97HAXpY6yYWAAAC".into(),
+        is_local: false,
         identity: Some(Identity::sealed(identity)),
         token: Some(TokenMark { tag: [7; 16], by_header: false }),
         origin: Some(short_hash(b"https://app.example.com")),

@@ -22,6 +22,7 @@ pub mod pattern;
 pub mod problem;
 pub mod provenance;
 pub mod reference;
+pub mod revocation;
 pub mod route;
 pub mod schema;
 pub mod secret;

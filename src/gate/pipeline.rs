@@ -138,11 +138,10 @@ async fn tell(
 
     // Who asks.
     let clock = SystemTime::now();
+    if let Wanted::Poll(note) | Wanted::Post(note) | Wanted::Upgrade(note) = &asked {
+        identify::goes_on(room, note, clock)?;
+    }
     let (identity, token, asked) = match asked {
-        Wanted::Poll(note) | Wanted::Post(note) | Wanted::Upgrade(note) if identify::is_expired(room, &note, clock) => {
-            identify::end_expired(room, &note);
-            return Err(Refused::because(Refusal::SessionUnknown, "token_expired"));
-        }
         Wanted::Poll(note) => (identify::of_session(room, &note, &shown, clock).await?, None, Asked::Poll(note)),
         Wanted::Post(note) => (identify::of_session(room, &note, &shown, clock).await?, None, Asked::Post(note)),
         Wanted::Upgrade(note) => {

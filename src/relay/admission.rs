@@ -183,7 +183,7 @@ impl Venue {
             tag: self.tag,
             path: self.path.clone(),
             transport: by.transport,
-            subject: by.identity.and_then(Identity::subject).map(str::to_string),
+            identity: by.identity.cloned(),
             address: by.address,
             // A session that is judged ends when its guard says so: its identity may be renewed.
             expires: if self.is_judged() { None } else { self.end_of(by.identity) },

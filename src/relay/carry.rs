@@ -95,7 +95,7 @@ fn known(venue: &Venue, note: &Stub, admission: &mut Admission) -> Result<Arc<Se
     // A client that was told not to come back may still say goodbye.
     let lingers = || session.judged.as_ref().is_some_and(|judged| judged.desk.lingers(Instant::now()).is_some());
     if session.is_over() && !lingers() {
-        return Err(over(&session));
+        return Err(session.end().refused());
     }
     if session.bind_origin(admission.grant.tag()).is_err() {
         let asks = admission.grant.page().unwrap_or("a page without origin");

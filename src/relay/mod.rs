@@ -12,11 +12,13 @@ pub mod ledger;
 pub mod live;
 pub mod outgoing;
 pub mod polling;
+pub mod reason;
 pub mod seal;
 pub mod session;
 pub mod websocket;
 
 pub use admission::{Admission, Asked, Venue};
 pub use ledger::Ledger;
+pub use reason::Reason;
 pub use seal::Sealer;
-pub use session::{Reason, Session};
+pub use session::Session;

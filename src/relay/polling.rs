@@ -162,9 +162,9 @@ pub async fn poll(
         biased;
         answer = answer => answer.map_err(|error| lost(venue, &session, &error))?,
         reason = over(&session) => {
-            // Client libraries start over after this answer; what they still post is refused from here on.
+            // What its client still posts is refused from here on.
             venue.ledger.close(&session, reason);
-            return Err(Refused::because(Refusal::SessionUnknown, reason.name()));
+            return Err(reason.refused());
         }
     };
     Ok(give_back(venue, session.clone(), answer, attendance))

@@ -16,6 +16,7 @@ mod refusal;
 mod rules;
 mod strict;
 mod token;
+mod token_id;
 mod verifier;
 
 pub use announce::IdentityHeaders;
@@ -28,6 +29,8 @@ pub use problem::AuthProblem;
 pub use refusal::TokenRefusal;
 pub(in crate::policy) use rules::is_same_claim;
 pub use token::{Carrier, Found, Place, Places, TOKEN_SIZE, token_tag};
+pub use token_id::token_id;
+pub(in crate::policy) use verifier::to_seconds;
 pub use verifier::{Check, Explanation, Verifier};
 
 /// The strict JSON reader by itself, for whoever tries to break it.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{Extent, Guard, Message, Side, Verdict, spaces, spoken::Spoken};
 use crate::{
     policy::{Refusal, Refused},
-    relay::session::Reason,
+    relay::reason::Reason,
 };
 
 /// Attachments that are on their way.

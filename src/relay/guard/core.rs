@@ -25,7 +25,7 @@ use crate::{
         auth::{Identity, Person},
         limit::{Meter, Payer},
     },
-    relay::session::Reason,
+    relay::reason::Reason,
     telemetry::record,
 };
 

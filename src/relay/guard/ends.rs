@@ -9,7 +9,7 @@ use super::{Guard, Out, Rules, say, spaces::Standing};
 use crate::{
     config::{auth::OnEnd, socketio::Parser},
     policy::{Refusal, Refused, access::Decision, auth::Identity},
-    relay::session::Reason,
+    relay::reason::Reason,
 };
 
 /// Where the app itself has no deadline for a client that joins nothing (Python servers): Node's.

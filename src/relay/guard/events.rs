@@ -21,7 +21,7 @@ use crate::{
     },
     config::limit::Over,
     policy::{Refusal, Refused, access::Decision, auth::Identity},
-    relay::session::Reason,
+    relay::reason::Reason,
 };
 
 /// A message above a limit.

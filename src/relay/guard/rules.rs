@@ -14,7 +14,7 @@ use crate::{
         auth::{Merge, Places},
         limit::PacketLimits,
     },
-    relay::session::Reason,
+    relay::reason::Reason,
     telemetry::Metrics,
 };
 

@@ -23,7 +23,10 @@ use app::App;
 use desk::Desk;
 
 use super::guard::{Guard, Question};
-use crate::{policy::Refused, relay::Venue};
+use crate::{
+    policy::Refused,
+    relay::{Reason, Venue},
+};
 
 /// What a judged session has beyond a plain one. Shared by its requests and its carriage.
 #[derive(Debug)]
@@ -70,6 +73,10 @@ impl Judged {
     pub async fn settle(&self, venue: &Venue, question: Question) {
         let clock = SystemTime::now();
         let who = venue.verifier.who(&question.token, clock).await.map_err(Refused::from);
+        let who = who.and_then(|identity| match venue.ledger.revocations.judge(Some(&identity), None, clock) {
+            None => Ok(identity),
+            Some(struck) => Err(Reason::from(struck).refused()),
+        });
         self.guard().answered(question.number, who, Instant::now(), SystemTime::now());
     }
 }

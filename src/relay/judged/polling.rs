@@ -84,6 +84,7 @@ async fn wait(visit: &Visit, turn: u64) -> Result<Response<Body>, Refused> {
                     visit.close(Reason::Draining);
                     return Err(Refused::because(Refusal::SessionUnknown, reason.name()));
                 }
+                visit.judged.end(reason, Instant::now());
             }
         }
     }
@@ -175,6 +176,9 @@ fn show(visit: &Visit, body: &[u8]) -> Result<bool, Refused> {
         };
         let message = message.ok_or_else(|| broken(visit, Reason::MalformedPacket, "a packet that is not sent by polling"))?;
         let is_closing = packet == b"1";
+        if let [b'4' | b'b', ..] = packet {
+            visit.session.speaks(Instant::now());
+        }
         match visit.judged.show(Side::Client, message, Instant::now()) {
             Shown::Passed if is_closing => return Ok(true),
             Shown::Passed | Shown::Kept => {}

@@ -42,7 +42,7 @@ fn session_for(tenure: Tenure) -> Arc<Session> {
             tag: 0,
             path: "/ws".into(),
             transport: Transport::WebSocket,
-            subject: None,
+            identity: None,
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             expires: None,
             origin: None,

@@ -5,6 +5,8 @@
 
 mod acks;
 mod apps;
+mod asked;
+mod attachments;
 mod clients;
 mod connect;
 mod core;

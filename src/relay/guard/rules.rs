@@ -31,6 +31,8 @@ pub struct Rules {
     pub by_app: Vec<String>,
     /// What the app is told in the CONNECT payload.
     pub merge: Merge,
+    /// The same where the app judges the CONNECT: what it judges by stays.
+    pub merge_of_apps: Merge,
     pub connect_deadline: Duration,
     /// After `exp` a token is still good for this long.
     pub leeway: Duration,
@@ -61,6 +63,7 @@ impl Rules {
             by_connect: auth.when == When::Connect,
             by_app: auth.connect_by_app.clone(),
             merge: Merge::new(auth, places),
+            merge_of_apps: Merge::new(&Auth { pass_token: true, ..auth.clone() }, places),
             places: places.clone(),
             connect_deadline: auth.connect_deadline.0,
             leeway: auth.leeway.0,

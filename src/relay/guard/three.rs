@@ -24,7 +24,7 @@ impl Guard {
             Decision::Shadow(rule) => self.note(Refusal::NamespaceRefused, &format!("{MAIN}: {rule}"), true),
             Decision::Deny(_) => return,
         }
-        self.spaces.add(MAIN, Standing::Sent);
+        self.spaces.set(MAIN, Standing::Sent);
     }
 
     /// The app has joined the main namespace although it is forbidden: nothing can be done in such a session. Said with `41`, after
@@ -33,7 +33,7 @@ impl Guard {
         let Decision::Deny(rule) = self.rules.access.may_join(self.identity.as_ref(), MAIN) else { return };
         let refused = Refused::because(Refusal::NamespaceRefused, format!("{MAIN}: {rule}"));
         self.note(refused.refusal, refused.detail.as_deref().unwrap_or(MAIN), false);
-        let parser = self.parser();
+        let parser = self.parser;
         self.tell_app(say::disconnect(parser, MAIN));
         self.tell_client(say::connect_error_of_three(MAIN, &refused));
         self.tell_client(say::disconnect(parser, MAIN));

@@ -4,6 +4,7 @@
 mod carriage;
 mod binding;
 mod expiry;
+mod guard;
 mod handshake;
 mod hostile;
 mod judged_connect;

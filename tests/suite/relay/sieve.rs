@@ -200,7 +200,7 @@ fn the_kind_before_a_binary_message_is_seen_through_in_engine_io_3() {
             let bytes = binary(from, wrong, 1);
             let line = Line::speaking(Revision::Three, from).read_in(&bytes, &[bytes.len()]);
             assert!(line.passed.is_empty(), "{wrong:?}");
-            assert_eq!(line.broken, Some(if from == Side::Client { Reason::Malformed } else { Reason::AppInvalid }));
+            assert_eq!(line.broken, Some(if from == Side::Client { Reason::MalformedPacket } else { Reason::AppInvalid }));
         }
         // Text has no other kind than its own.
         let line = Line::speaking(Revision::Three, from).read_in(&whole(from, b"pass"), &[100]);

@@ -7,6 +7,7 @@ import { PLAIN_APPS, SOCKET_IO_APPS } from "../support/app.mjs";
 import { launch, Site } from "../support/browser.mjs";
 import { WAYS } from "../support/client.mjs";
 import { BINARY, NEEDS_GATE } from "../support/gate.mjs";
+import { modes, title } from "../support/mode.mjs";
 import { ask, countHeaders, engine } from "../support/request.mjs";
 import { Stage } from "../support/stage.mjs";
 import { bearer, mint } from "../support/token.mjs";
@@ -36,38 +37,60 @@ const allowing = (config = {}) => ({ origin: { allow: [site.origin] }, ...config
 // Straight before an app only Node takes pages of other sites, when told to; the Python apps keep their own check.
 const appOf = (kind) => (kind === "node" ? [kind, { env: { CORS: site.origin } }] : kind);
 
-for (const kind of SOCKET_IO_APPS) {
-  describe(`a page on another origin, before ${kind}`, { skip: !BINARY && kind !== "node" && "needs the gate (SOCKGATE_BIN)" }, () => {
+// Where a page can put its token. Everywhere in plain mode; in the others one place will do, in connect mode its own.
+const PLACES = { plain: ["query", "cookie", "header"], judged: ["query"], connect: ["packet"] };
+// Over HTTP/1.1 once more, with the token where it is easiest.
+const FRONTS = BINARY ? { "HTTP/2": {}, "HTTP/1.1": { listen: { http2: false } } } : { "HTTP/1.1": {} };
+
+describe("a page on another origin", { concurrency: modes.length }, () => {
+  for (const mode of modes) {
+    describe(mode, { concurrency: 1 }, () => {
+      for (const http of Object.keys(FRONTS)) for (const app of SOCKET_IO_APPS) visit({ client: "Chromium", app, mode, http });
+    });
+  }
+});
+
+function visit(where) {
+  const { app, mode, http } = where;
+  describe(title(where), { skip: !BINARY && app !== "node" && "needs the gate (SOCKGATE_BIN)" }, () => {
     let stage;
-    before(async () => (stage = await Stage.open({ apps: [appOf(kind)], config: allowing() })));
+    before(async () => (stage = await Stage.open({ apps: [appOf(app)], mode, config: allowing(FRONTS[http]) })));
     after(() => stage.close());
 
     for (const [way, transports] of Object.entries(WAYS)) {
-      for (const place of ["query", "cookie", "header"]) {
+      for (const place of http === "HTTP/1.1" && BINARY ? PLACES[mode].slice(0, 1) : PLACES[mode]) {
         // A browser cannot set headers on a WebSocket.
         if (place === "header" && way === "websocket") continue;
         test(`${way}, token in the ${place}`, async () => {
-          const page = await open();
-          const carried = await carry(page, stage, place, mint("ana"));
-          const { hello, ...refusal } = await page.evaluate(([url, options]) => connect(url, options), [
-            stage.site,
-            { ...transports, ...carried },
-          ]);
-          assert.equal(hello?.instance, kind, JSON.stringify(refusal));
-          const expected = way === "polling" ? "polling" : "websocket";
-          assert.ok(await page.evaluate((name) => travels(name), expected), `it never travelled by ${expected}`);
-
-          assert.equal(await page.evaluate(() => call("add", 20, 22)), 42);
-          assert.ok(await page.evaluate(binaryComesBack));
-          if (!stage.gate) return;
-          const { headers } = await page.evaluate(() => call("whoami"));
-          assert.equal(headers["x-auth-subject"], "ana");
-          assert.equal(headers["x-forwarded-host"], new URL(stage.site).host);
-          assert.equal(headers.origin, undefined);
+          // Not one of `pages`: others are open at the same time.
+          const page = await site.page(browser);
+          try {
+            await tour(page, stage, way, transports, await carry(page, stage, place, mint("ana")));
+          } finally {
+            await page.context().close();
+          }
         });
       }
     }
   });
+}
+
+async function tour(page, stage, way, transports, carried) {
+  const { hello, ...refusal } = await page.evaluate(([url, options]) => connect(url, options), [
+    stage.site,
+    { ...transports, ...carried },
+  ]);
+  assert.equal(hello?.instance, stage.app.name, JSON.stringify(refusal));
+  const expected = way === "polling" ? "polling" : "websocket";
+  assert.ok(await page.evaluate((name) => travels(name), expected), `it never travelled by ${expected}`);
+
+  assert.equal(await page.evaluate(() => call("add", 20, 22)), 42);
+  assert.ok(await page.evaluate(binaryComesBack));
+  if (!stage.gate) return;
+  const { headers } = await page.evaluate(() => call("whoami"));
+  assert.equal(headers["x-auth-subject"], "ana");
+  assert.equal(headers["x-forwarded-host"], new URL(stage.site).host);
+  assert.equal(headers.origin, undefined);
 }
 
 describe("what a page can read of a refusal", NEEDS_GATE, () => {
@@ -295,6 +318,7 @@ for (const kind of PLAIN_APPS) {
 async function carry(page, stage, place, token) {
   if (place === "query") return { query: { token } };
   if (place === "header") return { extraHeaders: bearer(token) };
+  if (place === "packet") return { auth: { token } };
   const cookie = { name: "token", value: token, domain: "localhost", path: "/", httpOnly: true };
   // Page and gate are one site and two origins, so even a strict cookie travels.
   const overTls = stage.gate ? { secure: true, sameSite: "Strict" } : {};

@@ -51,6 +51,8 @@ class Client:
         return self.sio.transport()
 
     async def disconnect(self):
+        # The client sends no good bye when it is told to leave while a POST is under way.
+        await self.sio.eio.queue.join()
         await self.sio.disconnect()
 
 

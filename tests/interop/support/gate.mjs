@@ -75,12 +75,17 @@ export class Gate {
   /** Lays `change` over the configuration and has the gate read it (SIGHUP). Returns once it is in effect. */
   async reload(change) {
     const { generation } = await this.status();
+    this.rewrite(change);
+    await until("the new configuration is in effect", async () => (await this.status()).generation > generation);
+  }
+
+  /** The same, whatever becomes of it. */
+  rewrite(change) {
     const file = join(this.folder, "sockgate.toml");
     const text = toToml(merge(base(this.folder), merge(this.config, change)));
     writeFileSync(`${file}.new`, text, { mode: 0o600 });
     renameSync(`${file}.new`, file);
     this.program.child.kill("SIGHUP");
-    await until("the new configuration is in effect", async () => (await this.status()).generation > generation);
   }
 
   /** Nothing is left of any client: no session, no connection. */

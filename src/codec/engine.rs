@@ -40,6 +40,20 @@ impl Kind {
             _ => None,
         }
     }
+
+    /// The byte that tells the kind.
+    pub fn byte(self) -> u8 {
+        match self {
+            Self::Open => b'0',
+            Self::Close => b'1',
+            Self::Ping => b'2',
+            Self::Pong => b'3',
+            Self::Message => b'4',
+            Self::Upgrade => b'5',
+            Self::Noop => b'6',
+            Self::Binary => b'b',
+        }
+    }
 }
 
 /// Bytes of a heartbeat. Clients send them as long as they are there; every other packet that says something is longer.

@@ -5,10 +5,12 @@
 
 mod packet;
 mod reader;
+mod retain;
 mod token;
 mod write;
 
 pub use packet::Packet;
 pub use reader::MsgpackError;
-pub use token::{TokenError, token};
-pub use write::{ack, connect, connect_error, disconnect, event, merge};
+pub use retain::retain;
+pub use token::{TokenError, argument, token};
+pub use write::{ack, connect, connect_error, connect_with, disconnect, event, merge};

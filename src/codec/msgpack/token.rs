@@ -46,3 +46,19 @@ pub fn token<'a, 'p>(data: &'a [u8], path: impl IntoIterator<Item = &'p str>) ->
         _ => Err(TokenError::NotText),
     }
 }
+
+/// The text at a place of an array, which is an event's data; the name is at 0. `None`: there is none.
+pub fn argument(data: &[u8], place: u32) -> Result<Option<&str>, MsgpackError> {
+    let mut reader = Reader::new(data);
+    match reader.item()? {
+        Item::Array(count) if place < count => {}
+        _ => return Ok(None),
+    }
+    for _ in 0..place {
+        reader.skip(u8::MAX)?;
+    }
+    Ok(match reader.item()? {
+        Item::Text(text) => Some(text),
+        _ => None,
+    })
+}

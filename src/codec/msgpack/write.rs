@@ -73,6 +73,23 @@ pub fn merge(namespace: &str, data: &[u8], name: &str, value: &Value) -> Result<
     Ok(message)
 }
 
+/// A CONNECT packet with this data, which is MessagePack already; none when it is empty.
+pub fn connect_with(namespace: &str, data: &[u8]) -> Vec<u8> {
+    let mut message = Vec::with_capacity(data.len() + namespace.len() + 32);
+    start(&mut message, Kind::Connect, 2 + usize::from(!data.is_empty()));
+    if !data.is_empty() {
+        text(&mut message, "data");
+        message.extend_from_slice(data);
+    }
+    end(&mut message, namespace, None);
+    message
+}
+
+/// The start of a map.
+pub(super) fn map(message: &mut Vec<u8>, members: usize) {
+    sized(message, &MAP, members);
+}
+
 fn packet(kind: Kind, namespace: &str, id: Option<u64>, data: Option<&Value>) -> Vec<u8> {
     let mut message = Vec::new();
     start(&mut message, kind, 2 + usize::from(data.is_some()) + usize::from(id.is_some()));

@@ -9,6 +9,7 @@ use std::{
 };
 
 use sockgate::{
+    codec::engine::Revision,
     config::{
         limit::Limit,
         route::{Kind, Route},
@@ -275,6 +276,7 @@ impl Book {
             tag: 0,
             path: "/socket.io/".into(),
             transport: Transport::WebSocket,
+            revision: Revision::Four,
             identity: Some(Identity::sealed(SealedIdentity { subject: Some("ana".into()), ..SealedIdentity::default() })),
             address: client(number),
             expires: None,

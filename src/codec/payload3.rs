@@ -1,7 +1,8 @@
 //! Engine.IO 3 polling bodies, of Socket.IO 2 clients. As text: `<length>:<packet>` again and again, where the length counts
 //! UTF-16 code units, and a binary message is `b4` and base64. As bytes (`application/octet-stream`), when a binary message is
 //! among them: 0 for text or 1 for binary, the digits of the length as bytes from 0 to 9, 0xff, and so many bytes. Read as
-//! strictly as those of version 4, in the one spelling that clients write. Called by `relay`.
+//! strictly as those of version 4, in the one spelling that clients write. [`Follower`] reads no more of a body that passes than
+//! it must to know how it ends. Called by `relay`.
 
 use std::borrow::Cow;
 
@@ -17,6 +18,140 @@ pub enum Packet<'a> {
     Text { kind: Kind, text: &'a str },
     /// A binary message.
     Binary(Cow<'a, [u8]>),
+}
+
+/// How a body writes its packets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Form {
+    Text,
+    Bytes,
+}
+
+impl Form {
+    /// Told by the first byte: text begins with a digit, bytes with one that is none.
+    pub fn of(body: &[u8]) -> Self {
+        if matches!(body, [0 | 1, ..]) { Self::Bytes } else { Self::Text }
+    }
+
+    /// The first packet of a body, and what follows it.
+    pub fn split_first(self, body: &[u8]) -> Result<(Packet<'_>, &[u8]), PayloadError> {
+        match self {
+            Self::Text => split_first(body),
+            Self::Bytes => split_first_of_bytes(body),
+        }
+    }
+
+    /// The packets of a body. The first error is the last of them; an empty body has one.
+    pub fn packets(self, body: &[u8]) -> impl Iterator<Item = Result<Packet<'_>, PayloadError>> {
+        all(body, if self == Self::Text { split_first } else { split_first_of_bytes })
+    }
+
+    pub fn join(self, packets: &[Packet<'_>]) -> Vec<u8> {
+        match self {
+            Self::Text => join(packets).into_bytes(),
+            Self::Bytes => join_bytes(packets),
+        }
+    }
+}
+
+/// Whether a whole body's last packet is the close packet: the session ends with it.
+pub fn is_closing(body: &[u8]) -> bool {
+    let mut follower = Follower::default();
+    follower.feed(body);
+    follower.is_closing()
+}
+
+/// Follows a body from packet to packet as it passes, in whatever pieces. What is no body is followed no further.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Follower {
+    at: At,
+    /// The packet that was begun last is text, and is a close packet.
+    is_text: bool,
+    closes: bool,
+}
+
+/// Where in a body a follower stands.
+#[derive(Clone, Copy, Debug, Default)]
+enum At {
+    #[default]
+    Start,
+    Length {
+        form: Form,
+        length: usize,
+    },
+    /// In a packet, or behind it: `left` counts what its form counts.
+    Packet {
+        form: Form,
+        length: usize,
+        left: usize,
+    },
+    Lost,
+}
+
+impl Follower {
+    pub fn feed(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while let [byte, after @ ..] = rest {
+            (self.at, rest) = match self.at {
+                At::Start => {
+                    (self.is_text, self.closes) = (*byte != 1, false);
+                    (begin(*byte), after)
+                }
+                At::Length { form, length } => (go_on(form, length, *byte), after),
+                At::Packet { form: Form::Bytes, left: 0, .. } => (At::Start, rest),
+                At::Packet { form: Form::Bytes, length, left } => {
+                    self.closes |= self.is_text && length == 1 && *byte == b'1';
+                    let passed = left.min(rest.len());
+                    (At::Packet { form: Form::Bytes, length, left: left - passed }, &rest[passed..])
+                }
+                At::Packet { form: Form::Text, length, left } => match units_begun_by(*byte) {
+                    // The rest of a character.
+                    0 => (self.at, after),
+                    _ if left == 0 => (At::Start, rest),
+                    units if units > left => (At::Lost, after),
+                    units => {
+                        self.closes |= length == 1 && *byte == b'1';
+                        (At::Packet { form: Form::Text, length, left: left - units }, after)
+                    }
+                },
+                At::Lost => return,
+            };
+        }
+    }
+
+    /// Whether the body that ends here ends with the close packet.
+    pub fn is_closing(&self) -> bool {
+        self.closes && matches!(self.at, At::Packet { left: 0, .. })
+    }
+}
+
+fn begin(byte: u8) -> At {
+    match byte {
+        0 | 1 => At::Length { form: Form::Bytes, length: 0 },
+        b'1'..=b'9' => At::Length { form: Form::Text, length: usize::from(byte - b'0') },
+        _ => At::Lost,
+    }
+}
+
+fn go_on(form: Form, length: usize, byte: u8) -> At {
+    let (digit, is_end) = match form {
+        Form::Text => (byte.wrapping_sub(b'0'), byte == b':'),
+        Form::Bytes => (byte, byte == 0xff),
+    };
+    match digit {
+        _ if is_end && length > 0 => At::Packet { form, length, left: length },
+        digit @ 0..=9 if length < MOST_LENGTH / 10 => At::Length { form, length: length * 10 + usize::from(digit) },
+        _ => At::Lost,
+    }
+}
+
+/// UTF-16 code units of the character that this byte of UTF-8 begins; none of one inside a character.
+fn units_begun_by(byte: u8) -> usize {
+    match byte {
+        0x80..=0xbf => 0,
+        0xf0.. => 2,
+        _ => 1,
+    }
 }
 
 /// The packets of a body of text. The first error is the last of them; an empty body has one.
@@ -156,3 +291,7 @@ const MESSAGE: u8 = 4;
 
 /// Digits of a length; more than any body that is taken.
 const LONGEST_LENGTH: usize = 9;
+const MOST_LENGTH: usize = 1_000_000_000;
+
+/// Bytes of a body that is a heartbeat and nothing more (`1:2`).
+pub const HEARTBEAT: u64 = 3;

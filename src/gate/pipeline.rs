@@ -129,7 +129,8 @@ async fn tell(
     let grant = page?;
 
     // How often, and whether at all now.
-    let is_new = matches!(asked, Wanted::Open | Wanted::OpenWebSocket | Wanted::WebSocket | Wanted::Http);
+    let is_new = matches!(asked, Wanted::Open(_) | Wanted::OpenWebSocket(_) | Wanted::WebSocket | Wanted::Http);
+    let revision = asked.revision();
     if is_new && gate.is_closed() {
         return Err(Refusal::Draining.into());
     }
@@ -149,8 +150,8 @@ async fn tell(
             let (identity, on_trust) = identify::of_upgrade(room, &note, &shown, &grant, own.as_ref(), &client, clock).await?;
             (identity, None, Asked::Upgrade { note, on_trust })
         }
-        Wanted::Open => identify::newcomer(room, &shown, clock, Asked::Open).await?,
-        Wanted::OpenWebSocket => identify::newcomer(room, &shown, clock, Asked::OpenWebSocket).await?,
+        Wanted::Open(_) => identify::newcomer(room, &shown, clock, Asked::Open).await?,
+        Wanted::OpenWebSocket(_) => identify::newcomer(room, &shown, clock, Asked::OpenWebSocket).await?,
         Wanted::WebSocket => identify::newcomer(room, &shown, clock, Asked::WebSocket).await?,
         Wanted::Http => identify::newcomer(room, &shown, clock, Asked::Http).await?,
     };
@@ -170,7 +171,7 @@ async fn tell(
 
     let (kept, secure) = (room.kept_member(&parts.headers), client.secure);
     let waiting = wait_for_connect(room, &asked, &client)?;
-    let admission = Admission { grant, identity, token, permits, seat, asked, address: client.address, waiting };
+    let admission = Admission { grant, identity, token, permits, seat, asked, revision, address: client.address, waiting };
     let errand = Errand {
         withheld_protocols: shown.withheld_protocols(),
         shown: if is_new && room.venue.asks_by_connect() { shown.take_token() } else { None },

@@ -36,10 +36,12 @@ pub enum Reason {
     RulesChanged,
     /// It has lasted as long as any session may.
     LifeOver,
+    /// Its client may not be in the namespace that it was put in.
+    NamespaceRefused,
 }
 
 impl Reason {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::ClientClosed,
         Self::AppClosed,
         Self::ClientGone,
@@ -64,6 +66,7 @@ impl Reason {
         Self::RouteGone,
         Self::RulesChanged,
         Self::LifeOver,
+        Self::NamespaceRefused,
     ];
 
     /// The stable name, the same in log, metric and `/status`.
@@ -93,6 +96,7 @@ impl Reason {
             Self::RouteGone => "route_gone",
             Self::RulesChanged => "rules_changed",
             Self::LifeOver => "session_life",
+            Self::NamespaceRefused => "namespace_refused",
         }
     }
 
@@ -101,7 +105,7 @@ impl Reason {
     pub fn closing(self) -> (u16, &'static str) {
         let code = match self {
             Self::Expired => 4401,
-            Self::Revoked | Self::Killed => 4403,
+            Self::Revoked | Self::Killed | Self::NamespaceRefused => 4403,
             Self::Abuse => 4429,
             Self::MalformedPacket => 4400,
             Self::Draining | Self::RouteGone | Self::RulesChanged => 1012,

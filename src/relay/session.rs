@@ -16,6 +16,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::judged::Judged;
 pub use super::reason::Reason;
 use crate::{
+    codec::engine::Revision,
     policy::{auth::Identity, limit::Permit, revoke::SessionName},
     upstream::Lease,
 };
@@ -137,6 +138,7 @@ pub struct Session {
     pub address: IpAddr,
     pub expires: Option<SystemTime>,
     pub opened: Instant,
+    pub revision: Revision,
     pub ending: Ending,
     started_as: Transport,
     websocket: AtomicBool,
@@ -178,6 +180,7 @@ pub struct Opened {
     pub tag: u64,
     pub path: String,
     pub transport: Transport,
+    pub revision: Revision,
     pub identity: Option<Identity>,
     pub address: IpAddr,
     pub expires: Option<SystemTime>,
@@ -204,6 +207,7 @@ impl Session {
             address: opened.address,
             expires: opened.expires,
             opened: now,
+            revision: opened.revision,
             ending: Ending::default(),
             started_as: opened.transport,
             websocket: AtomicBool::new(opened.transport == Transport::WebSocket),

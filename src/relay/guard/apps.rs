@@ -84,6 +84,10 @@ impl Guard {
 
     fn app_says(&mut self, spoken: &Spoken<'_>, now: Instant) -> Verdict {
         let namespace = spoken.namespace;
+        if self.joins_main(spoken) && self.spaces.standing(namespace).is_none() {
+            self.refuse_main();
+            return Verdict::Drop;
+        }
         if self.spaces.is_left(namespace) {
             return self.app_answers_late(spoken);
         }

@@ -42,6 +42,9 @@ impl Guard {
     fn client_engine(&mut self, packet: &[u8], whole: bool) -> Verdict {
         match packet {
             _ if !whole && packet.len() <= ENGINE_PACKET => Verdict::More,
+            // In Engine.IO 3 the client pings.
+            b"2" if self.is_three() => Verdict::Pass,
+            b"3" if self.is_three() => self.malformed("a pong of a client that pings"),
             // Some apps begin a timer for every pong, asked for or not, and none of them counts as a message.
             b"3" if self.pings == 0 => Verdict::Drop,
             b"3" => {
@@ -56,9 +59,13 @@ impl Guard {
         }
     }
 
-    /// `b` and base64 in a text message is a binary message to most servers: it is made one.
+    /// `b` and base64 in a text message is a binary message to most servers: it is made one. In Engine.IO 3 the kind stands
+    /// between the two.
     fn client_base64(&mut self, text: &[u8], now: Instant) -> Verdict {
-        let Ok(bytes) = STANDARD.decode(text) else { return self.malformed("a binary packet is not base64") };
+        let text = if self.is_three() { text.strip_prefix(b"4") } else { Some(text) };
+        let Some(Ok(bytes)) = text.map(|text| STANDARD.decode(text)) else {
+            return self.malformed("a binary packet is not base64");
+        };
         let seen = Seen { from: Side::Client, is_text: false, bytes: &bytes, extent: Extent::Whole };
         match self.client_binary(&seen, now) {
             Verdict::Pass => Verdict::Replace(Message::Binary(bytes)),
@@ -75,6 +82,9 @@ impl Guard {
         }
         if self.awaits_client() {
             return self.malformed("a text where attachments are due");
+        }
+        if self.is_three() && text.first() == Some(&b'0') {
+            return self.connect_of_three(text, extent, now);
         }
         match Spoken::of_text(text, whole) {
             Ok(Some(spoken)) => self.client_packet(&spoken, text, extent, now),
@@ -116,9 +126,12 @@ impl Guard {
         }
     }
 
-    fn client_packet(&mut self, spoken: &Spoken<'_>, message: &[u8], extent: Extent, now: Instant) -> Verdict {
+    pub(super) fn client_packet(&mut self, spoken: &Spoken<'_>, message: &[u8], extent: Extent, now: Instant) -> Verdict {
         if spoken.attachments > self.rules.limits.attachments() {
             return self.malformed("more attachments than an event may have");
+        }
+        if !self.is_read_alike(spoken) {
+            return self.malformed("a namespace that apps of Engine.IO 3 read in another way");
         }
         let verdict = match spoken.kind {
             Kind::Connect | Kind::Disconnect if !spoken.is_whole() => match message.len() > LARGEST_CONNECT {

@@ -326,9 +326,12 @@ impl Guard {
         }
     }
 
-    fn refuse(&mut self, namespace: &str, refused: &Refused, now: Instant) -> Verdict {
+    pub(super) fn refuse(&mut self, namespace: &str, refused: &Refused, now: Instant) -> Verdict {
         self.note(refused.refusal, refused.detail.as_deref().unwrap_or(namespace), false);
-        self.tell_client(say::connect_error(self.parser, namespace, refused));
+        self.tell_client(match self.is_three() {
+            true => say::connect_error_of_three(namespace, refused),
+            false => say::connect_error(self.parser, namespace, refused),
+        });
         self.violated(now);
         Verdict::Drop
     }

@@ -18,7 +18,7 @@ use super::{
     spoken::Spoken,
 };
 use crate::{
-    codec::socket::Kind,
+    codec::{engine::Revision, socket::Kind},
     config::socketio::Parser,
     policy::{
         Refusal, Refused,
@@ -32,6 +32,7 @@ use crate::{
 /// The judge of one session.
 pub struct Guard {
     pub(super) rules: Arc<Rules>,
+    pub(super) revision: Revision,
     /// Who the session is, once anybody has been accepted.
     pub(super) identity: Option<Identity>,
     /// The token that the handshake showed, for a CONNECT that brings none. Gone once it has been accepted.
@@ -74,6 +75,8 @@ pub struct Guard {
 /// What a session begins with.
 pub struct Start {
     pub rules: Arc<Rules>,
+    /// The revision of Engine.IO that it speaks.
+    pub revision: Revision,
     pub identity: Option<Identity>,
     pub shown: Option<Zeroizing<String>>,
     pub address: IpAddr,
@@ -85,8 +88,9 @@ impl Guard {
     pub fn new(start: Start, now: Instant) -> Self {
         let meter = Meter::new(&start.rules.limits);
         let payer = start.rules.limits.payer(start.identity.as_ref().and_then(Identity::person), start.address);
-        Self {
+        let mut guard = Self {
             payer,
+            revision: start.revision,
             is_vouched: false,
             parser: start.rules.parser,
             by_connect: start.rules.by_connect,
@@ -111,7 +115,11 @@ impl Guard {
             is_warned: false,
             is_ended: false,
             name: start.name.into(),
+        };
+        if guard.is_three() {
+            guard.expect_main();
         }
+        guard
     }
 
     /// Judges what has been seen of a message. Shown again with more of it after [`Verdict::More`].
@@ -143,6 +151,11 @@ impl Guard {
     /// Who the session is, as far as anyone has been accepted.
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
+    }
+
+    /// The revision of Engine.IO that the session speaks.
+    pub fn revision(&self) -> Revision {
+        self.revision
     }
 
     /// Whether it has been ended.

@@ -38,7 +38,8 @@ impl Guard {
             Ok(None) => return Verdict::More,
             Err(error) => return self.malformed(&error.to_string()),
         };
-        if socket::is_reserved(&name) {
+        // No client of Socket.IO 2 sends the last: it ended apps of that time that did not expect it (CVE-2024-38355).
+        if socket::is_reserved(&name) || (self.is_three() && name == "error") {
             return self.malformed("an event of a reserved name");
         }
         let namespace = spoken.namespace;

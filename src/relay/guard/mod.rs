@@ -18,6 +18,7 @@ mod say;
 mod spaces;
 mod spoken;
 mod tally;
+mod three;
 mod verdict;
 
 pub use self::core::{Guard, Start};

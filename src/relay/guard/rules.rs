@@ -96,6 +96,22 @@ impl Rules {
         }
     }
 
+    /// Why clients of Engine.IO 3 cannot be judged by these rules; `None`: they can, or nothing is judged.
+    pub fn refuse_three(&self) -> Option<&'static str> {
+        let Self { by_connect, parser, merge, .. } = self;
+        if !self.is_needed {
+            None
+        } else if *by_connect {
+            Some("clients of Engine.IO 3 have no CONNECT payload for auth.when = \"connect\"")
+        } else if *parser == Parser::Msgpack {
+            Some("clients of Engine.IO 3 are not judged in msgpack")
+        } else if !merge.is_idle() {
+            Some("clients of Engine.IO 3 have no CONNECT payload for auth.identity.connect_field")
+        } else {
+            None
+        }
+    }
+
     fn are_needed(route: &Route, access: &Book, limits: &PacketLimits) -> bool {
         use crate::config::socketio::Judge;
         let auth = &route.auth;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use sockgate::codec::{
     engine::Kind,
     payload::PayloadError,
-    payload3::{self, Packet, packets, packets_of_bytes, split_first},
+    payload3::{self, Follower, Form, Packet, packets, packets_of_bytes, split_first},
 };
 
 fn text(kind: Kind, text: &str) -> Packet<'_> {
@@ -170,5 +170,48 @@ proptest! {
     fn hostile_bytes_never_panic(body: Vec<u8>) {
         prop_assert!(packets(&body).count() <= body.len().max(1));
         prop_assert!(packets_of_bytes(&body).count() <= body.len().max(1));
+    }
+}
+
+#[test]
+fn a_body_that_ends_with_the_close_packet_is_told_however_it_is_cut() {
+    let cases: [(&[u8], bool); 16] = [
+        (b"1:1", true),
+        (b"1:61:1", true),
+        ("8:42[\"😀\"]1:1".as_bytes(), true),
+        (b"\x00\x01\xff1", true),
+        (b"\x01\x03\xff\x04\xfe\x01\x00\x01\xff1", true),
+        (b"", false),
+        (b"1:", false),
+        (b"1:11:6", false),
+        (b"10:44/chat1:1", false),
+        (b"2:1:1", false),
+        (b"2:11", false),
+        (b"01:1", false),
+        (b"1:11", false),
+        (b"\x01\x01\xff1", false),
+        (b"\x00\x01\xff11", false),
+        (b"9999999999999999999999:1", false),
+    ];
+    for (body, closes) in cases {
+        assert_eq!(payload3::is_closing(body), closes, "{body:?}");
+        for cut in 1..=body.len() {
+            let mut follower = Follower::default();
+            body.chunks(cut).for_each(|piece| follower.feed(piece));
+            assert_eq!(follower.is_closing(), closes, "{body:?} in pieces of {cut}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn following_says_what_reading_says(body in "([1-9]:[0-6]|1:1|3:4é😀|\\x00\\x01|[\\x00-\\x7f]){0,8}", bytes in any::<bool>()) {
+        let form = if bytes { Form::Bytes } else { Form::Text };
+        let body = body.into_bytes();
+        if let Ok(packets) = form.packets(&body).collect::<Result<Vec<_>, _>>() {
+            let closes = matches!(packets.last(), Some(Packet::Text { kind: Kind::Close, text: "" }));
+            prop_assert_eq!(payload3::is_closing(&body), closes);
+            prop_assert_eq!(Form::of(&body), form);
+        }
     }
 }

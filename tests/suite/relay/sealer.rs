@@ -6,6 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use serde_json::json;
 use sockgate::{
+    codec::engine::Revision,
     config::Secret,
     policy::auth::{Identity, SealedIdentity},
     relay::{
@@ -42,6 +43,7 @@ fn note() -> Note {
         member: MemberId(11),
         sid: "lv_VI97HAXpY6yYWAAAC".into(),
         is_local: false,
+        revision: Revision::Four,
         identity: Some(Identity::sealed(ana())),
         token: Some(TokenMark { tag: [9; 16], by_header: true }),
         origin: Some(13),
@@ -79,7 +81,11 @@ prop_compose! {
         route in any::<u64>(),
         member in any::<u64>(),
         sid in "\\PC{0,200}",
-        is_local in any::<bool>(),
+        (is_local, revision) in prop_oneof![
+            Just((false, Revision::Four)),
+            Just((true, Revision::Four)),
+            Just((false, Revision::Three)),
+        ],
         identity in proptest::option::of(any_identity()),
         token in any::<Option<([u8; 16], bool)>>(),
         // A tag of 0 is how no origin is written.
@@ -88,7 +94,7 @@ prop_compose! {
     ) -> Note {
         let identity = identity.map(Identity::sealed);
         let token = token.map(|(tag, by_header)| TokenMark { tag, by_header });
-        Note { route, member: MemberId(member), sid, is_local, identity, token, origin, address }
+        Note { route, member: MemberId(member), sid, is_local, revision, identity, token, origin, address }
     }
 }
 

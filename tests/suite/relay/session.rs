@@ -9,7 +9,7 @@ use std::{
 use futures_util::FutureExt;
 use prometheus_client::metrics::counter::Counter;
 use sockgate::{
-    codec::frame::FrameError,
+    codec::{engine::Revision, frame::FrameError},
     config::limit::Limit,
     policy::{
         auth::{Identity, SealedIdentity},
@@ -40,6 +40,7 @@ pub fn session(pool: &Pool, key: u128, transport: Transport, permits: Vec<Permit
         tag: 0,
         path: "/socket.io/".into(),
         transport,
+        revision: Revision::Four,
         identity: Some(Identity::sealed(SealedIdentity { subject: Some("ana".into()), ..SealedIdentity::default() })),
         address: [192, 0, 2, 7].into(),
         expires: None,

@@ -87,6 +87,7 @@ impl World {
         let first = rules[usize::from(kind) % rules.len()].clone();
         let identity = (kind % 3 == 1).then(|| person(1));
         let start = Start {
+            revision: sockgate::codec::engine::Revision::Four,
             rules: first.clone(),
             identity,
             shown: kind.is_multiple_of(2).then(|| "shown".to_string().into()),

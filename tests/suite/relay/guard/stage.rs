@@ -90,6 +90,7 @@ impl Stage {
     pub fn of(config: &str, cut: Cut, identity: Option<Identity>, shown: Option<&str>) -> Self {
         let (metrics, now) = (Arc::new(Metrics::default()), Instant::now());
         let start = Start {
+            revision: sockgate::codec::engine::Revision::Four,
             rules: rules(config, &metrics, now),
             identity,
             shown: shown.map(|token| token.to_string().into()),

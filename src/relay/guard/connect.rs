@@ -287,6 +287,7 @@ impl Guard {
                 return self.refuse(namespace, &refused, now);
             }
         };
+        self.has_asked = true;
         self.spaces.set(namespace, Standing::Sent);
         changed.map_or(Verdict::Pass, Verdict::Replace)
     }

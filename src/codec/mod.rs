@@ -5,7 +5,7 @@ pub mod close;
 pub mod engine;
 pub mod frame;
 pub mod json;
+pub mod msgpack;
 pub mod payload;
 pub mod payload3;
 pub mod socket;
-pub mod msgpack;

@@ -260,7 +260,7 @@ async fn the_apps_goodbye_is_passed_on() {
 #[tokio::test]
 async fn malformed_packets_end_the_session_and_go_no_further() {
     let (app, gate) = judged_pair().await;
-    let many = vec!["42[\"x\"]"; 257].join(SEPARATOR);
+    let many = vec!["42[\"x\"]"; 4097].join(SEPARATOR);
     for packets in ["42", "42[\"x\"", "4\"27[1]\"", "2probe", "5", "0{}", "", "bAQID", "b!", "42[\"x\"]\u{1e}", many.as_str()] {
         let session = joined_session(&gate).await;
         let before = posts(&app).len();

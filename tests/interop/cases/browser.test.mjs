@@ -54,21 +54,21 @@ function visit(where) {
   const { app, mode, http } = where;
   describe(title(where), { skip: !BINARY && app !== "node" && "needs the gate (SOCKGATE_BIN)" }, () => {
     let stage;
+    // One page for each place: a cookie stays. Not among `pages`, for others are open at the same time.
+    const open = {};
     before(async () => (stage = await Stage.open({ apps: [appOf(app)], mode, config: allowing(FRONTS[http]) })));
-    after(() => stage.close());
+    after(async () => {
+      await Promise.all(Object.values(open).map((page) => page.context().close()));
+      await stage.close();
+    });
 
     for (const [way, transports] of Object.entries(WAYS)) {
       for (const place of http === "HTTP/1.1" && BINARY ? PLACES[mode].slice(0, 1) : PLACES[mode]) {
         // A browser cannot set headers on a WebSocket.
         if (place === "header" && way === "websocket") continue;
         test(`${way}, token in the ${place}`, async () => {
-          // Not one of `pages`: others are open at the same time.
-          const page = await site.page(browser);
-          try {
-            await tour(page, stage, way, transports, await carry(page, stage, place, mint("ana")));
-          } finally {
-            await page.context().close();
-          }
+          open[place] ??= await site.page(browser);
+          await tour(open[place], stage, way, transports, await carry(open[place], stage, place, mint("ana")));
         });
       }
     }

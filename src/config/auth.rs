@@ -30,7 +30,8 @@ pub struct Auth {
     /// The same for one address (IPv6: /64).
     pub waiting_per_address: usize,
     /// With `when = "connect"`: namespaces whose CONNECT the app judges itself (an admin UI with user and password, say), once
-    /// the session has an accepted identity: `["/admin"]`. Their CONNECT payload is passed on as it is.
+    /// the session has an accepted identity: `["/admin"]`. Their CONNECT payload is passed on as it is, but for
+    /// `identity.connect_field`, which is always the gate's.
     pub connect_by_app: Vec<String>,
     /// The HMAC secret, at least 32 bytes. Legacy name: `JWT_SECRET`.
     pub secret: Option<Secret>,

@@ -7,4 +7,5 @@ pub mod frame;
 pub mod json;
 pub mod payload;
 pub mod socket;
+pub mod strict;
 pub mod msgpack;

@@ -53,9 +53,7 @@ pub async fn carry(
             let session = known(venue, &note, &mut admission)?;
             match visit(bench, venue, session, errand) {
                 Ok(visit) => Box::pin(judged::polling::post(visit, body)).await?,
-                Err((session, errand)) => {
-                    Box::pin(polling::post(bench, venue, session, &note, admission, &errand, body)).await?
-                }
+                Err((session, errand)) => Box::pin(polling::post(bench, venue, session, &note, admission, &errand, body)).await?,
             }
         }
         Asked::Upgrade { note, on_trust } => {
@@ -112,12 +110,7 @@ fn over(session: &Session) -> Refused {
 
 /// A request of a judged session. A plain one is given back.
 #[expect(clippy::result_large_err, reason = "the errand goes on the way it came")]
-fn visit(
-    bench: &Arc<Bench>,
-    venue: &Arc<Venue>,
-    session: Arc<Session>,
-    errand: Errand,
-) -> Result<Visit, (Arc<Session>, Errand)> {
+fn visit(bench: &Arc<Bench>, venue: &Arc<Venue>, session: Arc<Session>, errand: Errand) -> Result<Visit, (Arc<Session>, Errand)> {
     let Some(judged) = session.judged.clone() else { return Err((session, errand)) };
     let speaker = Arc::new(Speaker::new(errand));
     Ok(Visit { bench: bench.clone(), venue: venue.clone(), session, judged, speaker })

@@ -14,7 +14,6 @@ pub mod merge;
 mod problem;
 mod refusal;
 mod rules;
-mod strict;
 mod token;
 mod verifier;
 
@@ -30,5 +29,6 @@ pub(in crate::policy) use rules::is_same_claim;
 pub use token::{Carrier, Found, Place, Places, TOKEN_SIZE, token_tag};
 pub use verifier::{Check, Explanation, Verifier};
 
-/// The strict JSON reader by itself, for whoever tries to break it.
+/// The strict JSON reader, as all of this room reads.
+use crate::codec::strict;
 pub use strict::{StrictError, object as strict_object};

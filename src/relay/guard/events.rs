@@ -55,8 +55,12 @@ impl Guard {
                 return self.deny(spoken, &Refused::because(Refusal::EventRefused, format!("{namespace} {name}: {rule}")), now);
             }
         }
-        let size = self.rules.limits.size_of(namespace, &name);
         let length = length(message.len() as u64, extent);
+        let payload = match self.schema_of(spoken, &name, length, now) {
+            Ok(payload) => payload,
+            Err(verdict) => return verdict,
+        };
+        let size = self.rules.limits.size_of(namespace, &name);
         // Whether a fragmented one is too large shows when it is whole, or is already.
         if size.is_some_and(|size| length <= size) && extent == Extent::Begun(None) {
             return Verdict::More;
@@ -78,6 +82,9 @@ impl Guard {
         };
         if spoken.kind == Kind::BinaryEvent && !placeholders::fit(spoken.json().unwrap_or_default(), spoken.attachments) {
             return self.malformed("a placeholder for no attachment");
+        }
+        if let Some(verdict) = payload.and_then(|payload| self.misfit(&payload, spoken, &name, length, now)) {
+            return verdict;
         }
         if let Err(refused) = self.count(namespace, Some(&name), length, now) {
             return self.deny(spoken, &refused, now);

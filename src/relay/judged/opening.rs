@@ -10,10 +10,7 @@ use std::{
 
 use http::{HeaderValue, Response, header};
 
-use super::{
-    app::First,
-    speaker::Speaker,
-};
+use super::{app::First, speaker::Speaker};
 use crate::{
     codec::engine::Open,
     config::socketio::Transport as Allowed,
@@ -34,7 +31,12 @@ const LARGEST_FIRST: usize = 32 * 1024;
 const GLANCE: Duration = Duration::from_secs(1);
 
 /// A new session by polling, which its app does not hear of yet.
-pub fn open(bench: &Arc<Bench>, venue: &Arc<Venue>, mut admission: Admission, mut errand: Errand) -> Result<Response<Body>, Refused> {
+pub fn open(
+    bench: &Arc<Bench>,
+    venue: &Arc<Venue>,
+    mut admission: Admission,
+    mut errand: Errand,
+) -> Result<Response<Body>, Refused> {
     let member = admission.seat.member().clone();
     let shown = errand.shown.take();
     let mut note = polling::blank(venue, &admission);

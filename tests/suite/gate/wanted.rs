@@ -17,7 +17,16 @@ fn sealer(secret: &str) -> Sealer {
 }
 
 fn id(sealer: &Sealer, sid: &str) -> String {
-    let note = Note { route: 1, member: MemberId(2), sid: sid.into(), is_local: false, identity: None, token: None, origin: None, address: 3 };
+    let note = Note {
+        route: 1,
+        member: MemberId(2),
+        sid: sid.into(),
+        is_local: false,
+        identity: None,
+        token: None,
+        origin: None,
+        address: 3,
+    };
     sealer.seal(&note).unwrap()
 }
 

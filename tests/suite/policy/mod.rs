@@ -4,3 +4,4 @@ mod limit;
 mod origin;
 mod packets;
 mod pattern;
+mod payload;

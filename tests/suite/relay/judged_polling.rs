@@ -6,8 +6,9 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::support::{
-    App, Gate, Issuer, OPEN, PAGE, Session, Settings, Step, eventually,
+    App, Gate, Issuer, OPEN, PAGE, Session, Settings, Step,
     app::Seen,
+    eventually,
     sample::{before, joined, secure_pair},
     settings::Literal,
 };
@@ -267,10 +268,7 @@ async fn malformed_packets_end_the_session_and_go_no_further() {
         let answer = session.post(packets).send().await;
         assert_eq!(answer.refusal(), (400, "packet_malformed".into()), "{packets:?}");
         assert_eq!(joined(poll).await.refusal(), (400, "session_unknown".into()));
-        eventually("the app is told that the session is over", async || {
-            (posts(&app).len() > before).then_some(())
-        })
-        .await;
+        eventually("the app is told that the session is over", async || (posts(&app).len() > before).then_some(())).await;
         assert_eq!(posts(&app).split_off(before), ["1"], "{packets:?}");
     }
     gate.is_empty().await;
@@ -292,8 +290,7 @@ async fn a_session_that_expires_makes_its_client_connect_anew() {
 #[tokio::test]
 async fn a_session_that_is_to_stay_closed_ends_in_words_its_client_understands() {
     let app = App::start().await;
-    let gate =
-        before(&app, |settings| judged(settings).set("auth.leeway", "0s").set("auth.on_expiry", "stay_closed")).await;
+    let gate = before(&app, |settings| judged(settings).set("auth.leeway", "0s").set("auth.on_expiry", "stay_closed")).await;
     let session = Session::open(&gate.client(), &Issuer::default().token_for("ana", 2)).await;
     assert_eq!(session.exchange("40").await, "40{\"sid\":\"public\"}");
     assert_eq!(session.poll().send().await.text(), "41");

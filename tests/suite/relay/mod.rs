@@ -11,6 +11,7 @@ mod judged_polling;
 mod judged_queue;
 mod ledger;
 mod outgoing;
+mod payloads;
 mod polling;
 mod seal;
 mod sealer;

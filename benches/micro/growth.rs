@@ -9,12 +9,14 @@ use std::{
 };
 
 use sockgate::{
+    codec::engine::Revision,
     config::{
         limit::Limit,
         route::{Kind, Route},
         upstream::{Balance, Member, Probe, Upstream},
     },
     policy::{
+        auth::{Identity, SealedIdentity},
         limit::Limiter,
         origin::{Category, Shown},
     },
@@ -271,15 +273,18 @@ impl Book {
         let opened = Opened {
             key: key(number),
             route: 0,
+            tag: 0,
             path: "/socket.io/".into(),
             transport: Transport::WebSocket,
-            subject: Some("ana".into()),
+            revision: Revision::Four,
+            identity: Some(Identity::sealed(SealedIdentity { subject: Some("ana".into()), ..SealedIdentity::default() })),
             address: client(number),
             expires: None,
             origin: None,
             abandoned_after: Duration::from_secs(65),
             tenure: Tenure::default(),
             held: Held { lease: self.pool.lease(None, self.now).expect("a member"), permits: Vec::new() },
+            judged: None,
         };
         Session::new(opened, self.now)
     }

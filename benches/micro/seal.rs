@@ -3,6 +3,7 @@
 use std::{hint::black_box, net::IpAddr};
 
 use sockgate::{
+    codec::engine::Revision,
     config::Secret,
     policy::auth::{Identity, SealedIdentity},
     relay::{
@@ -37,6 +38,8 @@ fn note() -> Note {
         route: short_hash(b"/socket.io/"),
         member: member_id("app", "http://app-1:3000"),
         sid: "lv_VI97HAXpY6yYWAAAC".into(),
+        is_local: false,
+        revision: Revision::Four,
         identity: Some(Identity::sealed(identity)),
         token: Some(TokenMark { tag: [7; 16], by_header: false }),
         origin: Some(short_hash(b"https://app.example.com")),

@@ -81,6 +81,7 @@ pub fn status(gate: &Gate) -> Value {
         "missing": readiness.missing,
         "connections": gate.metrics.connections.get(),
         "sessions": { "polling": sessions.polling, "websocket": sessions.websocket },
+        "revocations": gate.ledger.revocations.len(),
         "requests_in_flight": gate.in_flight(),
         "tasks": load.tasks,
         "upstream_connections": load.upstream_connections,

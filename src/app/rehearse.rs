@@ -2,11 +2,12 @@
 //! and a refused reload build everything the configuration asks for, also of one that is refused already, and what stands
 //! in the way becomes problems like any other: the operator reads all of them at once.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crate::{
     config::{Loaded, Problem},
     gate::{Generation, generation::Obstacle},
+    policy::revoke::Revocations,
 };
 
 /// Adds what only building finds. With a refusal among it there is no configuration any more.
@@ -24,7 +25,20 @@ pub fn complete(mut loaded: Loaded) -> Loaded {
     loaded
 }
 
-fn problem(obstacle: Obstacle, loaded: &Loaded) -> Problem {
+/// The same for a gate that is to start: what it has kept must be readable too. A running gate has it in memory.
+pub fn start(loaded: Loaded) -> Loaded {
+    let mut loaded = complete(loaded);
+    let Some(config) = &loaded.config else { return loaded };
+    if let Err(error) = Revocations::open(config.revocation.kept_in(), SystemTime::now()) {
+        let instead = "Mend the file, or move it away, which lets everybody in again whom it names";
+        let (key, source) = loaded.provenance.blame("revocation.file");
+        loaded.problems.push(Problem::refusal(key, source, error.to_string(), instead));
+        loaded.config = None;
+    }
+    loaded
+}
+
+pub(super) fn problem(obstacle: Obstacle, loaded: &Loaded) -> Problem {
     // Rooms write entries of lists as they are written in words, `auth.keys[0]`; places are known as `auth.keys.0`.
     let key = obstacle.key.replace('[', ".").replace(']', "");
     let (key, source) = loaded.provenance.blame(&key);

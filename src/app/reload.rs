@@ -8,6 +8,7 @@ use super::{
     watch::{self, Watch},
 };
 use crate::{
+    admin::reload::Report,
     config::{
         Config,
         load::Sources,
@@ -17,22 +18,16 @@ use crate::{
     telemetry::log,
 };
 
-/// What became of a reload.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Outcome {
-    Taken,
-    Refused,
-}
-
 /// Reads the configuration again and puts it in effect when it is good; tells which files it is made of, also when it is
 /// refused. Reads files; not for a worker's thread.
-pub fn reload(gate: &Arc<Gate>, lasting: &Lasting, sources: &Sources, why: &str) -> (Outcome, Watch) {
+pub fn reload(gate: &Arc<Gate>, lasting: &Lasting, sources: &Sources, why: &str) -> (Report, Watch) {
     let (mut loaded, watch) = watch::load(sources);
     // With objects of its own: what is refused must not have touched what serves.
     loaded = rehearse::complete(loaded);
     tell(&loaded.problems);
     let before = gate.generation();
-    let built = match loaded.config {
+    let mut problems = std::mem::take(&mut loaded.problems);
+    let built = match loaded.config.take() {
         Some(config) => Generation::build(Arc::new(config), lasting, Some(&before), Instant::now()).map_err(Some),
         None => Err(None),
     };
@@ -48,7 +43,7 @@ pub fn reload(gate: &Arc<Gate>, lasting: &Lasting, sources: &Sources, why: &str)
             old.retire(&gate.generation(), &gate.metrics);
             gate.metrics.reloads.get_or_create_owned(&[("outcome", "taken")]).inc();
             tracing::info!(why, generation = number, "the new configuration is in effect");
-            (Outcome::Taken, watch)
+            (Report { is_taken: true, generation: number, problems }, watch)
         }
         Err(obstacles) => {
             for obstacle in obstacles.into_iter().flatten() {
@@ -58,10 +53,11 @@ pub fn reload(gate: &Arc<Gate>, lasting: &Lasting, sources: &Sources, why: &str)
                     instead = obstacle.instead,
                     "the new configuration cannot be put in effect"
                 );
+                problems.push(rehearse::problem(obstacle, &loaded));
             }
             gate.metrics.reloads.get_or_create_owned(&[("outcome", "refused")]).inc();
             tracing::error!(why, generation = before.number, "the new configuration is refused; the old one stays in effect");
-            (Outcome::Refused, watch)
+            (Report { is_taken: false, generation: before.number, problems }, watch)
         }
     }
 }
@@ -90,6 +86,7 @@ fn warn_of_restart(before: &Config, next: &Config) {
         ("admin.address", before.admin.address != next.admin.address),
         ("admin.probe_address", before.admin.probe_address != next.admin.probe_address),
         ("tls (on or off)", before.tls.is_on() != next.tls.is_on()),
+        ("revocation.file", before.revocation.file != next.revocation.file),
         ("log.format", before.log.format != next.log.format),
     ];
     for (key, _) in fixed.into_iter().filter(|(_, has_changed)| *has_changed) {

@@ -5,27 +5,34 @@ use std::{
     net::{SocketAddr, TcpListener},
     process::ExitCode,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::{Context, anyhow};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    drain,
-    reload::{self, Outcome},
+    drain, reload,
     watch::{self, Watch},
     worker::{Bounds, Socket, Words, Worker},
 };
 use crate::{
-    admin::{Admin, server::Door as AdminDoor},
+    admin::{
+        Admin,
+        reload::{Report, Wish, Wishes},
+        server::Door as AdminDoor,
+    },
     config::{
         Config,
         load::{Loaded, Sources},
     },
     gate::{Gate, Generation, generation::Lasting},
     net::{accept::Door, listen},
+    policy::revoke::{Kept, Revocations},
     relay::{Ledger, Sealer},
     telemetry::{Metrics, log},
     upstream::connect::Quota,
@@ -43,6 +50,8 @@ pub struct Running {
     workers: Vec<Worker>,
     words: Words,
     background: CancellationToken,
+    /// Reloads that the admin door is asked for, one at a time.
+    wishes: mpsc::Receiver<Wish>,
     /// Where clients connect, the real ports.
     pub public: SocketAddr,
     pub plain: Option<SocketAddr>,
@@ -65,7 +74,8 @@ pub fn run(loaded: Loaded, watch: Watch, sources: Sources) -> anyhow::Result<Exi
 pub fn start(config: Config) -> anyhow::Result<Running> {
     let limit = listen::raise_file_limit();
     let metrics = Arc::new(Metrics::default());
-    let ledger = Arc::new(Ledger::new(metrics.clone()));
+    let revocations = Revocations::open(config.revocation.kept_in(), SystemTime::now()).context("revocation.file")?;
+    let ledger = Arc::new(Ledger::heeding(Arc::new(revocations), metrics.clone()));
     let lasting =
         Arc::new(Lasting { ledger: ledger.clone(), metrics: metrics.clone(), ephemeral: Arc::new(Sealer::ephemeral()) });
     let generation = Generation::build(Arc::new(config), &lasting, None, Instant::now()).map_err(|obstacles| {
@@ -91,14 +101,16 @@ pub fn start(config: Config) -> anyhow::Result<Running> {
     let background = CancellationToken::new();
     let addresses = (local(&public)?, plain.as_deref().map(local).transpose()?);
     let workers = start_workers(&config, public, plain.unwrap_or_default(), &gate, &bounds, &words)?;
+    let (asks, wishes) = mpsc::channel(1);
     let running = Running {
-        admin: serve_admin(admin, AdminDoor::Admin, &gate, &background)?,
-        probe: serve_admin(probe, AdminDoor::Probe, &gate, &background)?,
+        admin: serve_admin(admin, AdminDoor::Admin, Some(asks), &gate, &background)?,
+        probe: serve_admin(probe, AdminDoor::Probe, None, &gate, &background)?,
         gate,
         lasting,
         workers,
         words,
         background,
+        wishes,
         public: addresses.0,
         plain: addresses.1,
     };
@@ -149,13 +161,14 @@ fn bind_admin(address: &str) -> anyhow::Result<Option<TcpListener>> {
 fn serve_admin(
     listener: Option<TcpListener>,
     door: AdminDoor,
+    wishes: Option<Wishes>,
     gate: &Arc<Gate>,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<SocketAddr>> {
     let Some(listener) = listener else { return Ok(None) };
     let address = listener.local_addr()?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    tokio::spawn(Admin { gate: gate.clone(), door }.serve(listener, stop.clone()));
+    tokio::spawn(Admin { gate: gate.clone(), door, wishes }.serve(listener, stop.clone()));
     Ok(Some(address))
 }
 
@@ -177,10 +190,27 @@ impl Running {
             let (authority, trust) = (generated.authority.display(), generated.how_to_trust());
             tracing::info!(%authority, is_new = generated.is_new, trust, "a development certificate is shown: clients must trust its authority");
         }
+        self.announce_revocations(config);
         if config.seal.keys.is_empty() {
             tracing::warn!(
                 "seal.keys is empty: session ids are sealed with a key of this process alone; they end with it, and no other gate knows them"
             );
+        }
+    }
+
+    /// Whether what the admin door revokes will last.
+    fn announce_revocations(&self, config: &Config) {
+        if self.admin.is_none() || config.admin.token.is_none() {
+            return;
+        }
+        let revocations = &self.gate.ledger.revocations;
+        match revocations.kept() {
+            // The first one should not be what finds out that the file cannot be written.
+            Kept::OnDisk => match revocations.save() {
+                Ok(_) => tracing::info!(held = revocations.len(), "revocations are kept in revocation.file"),
+                Err(error) => tracing::error!(%error, "revocation.file: what is revoked will not outlive a restart"),
+            },
+            Kept::InMemory => tracing::warn!("revocation.file is not set: what the admin door revokes is forgotten at a restart"),
         }
     }
 
@@ -193,6 +223,7 @@ impl Running {
                 let now = Instant::now();
                 gate.ledger.sweep(now);
                 gate.tend(now);
+                gate.ledger.revocations.sweep(SystemTime::now());
                 let limiters: Vec<_> = generation.limiters().into_iter().cloned().collect();
                 // Some tens of milliseconds when the tables are full.
                 let _ = tokio::task::spawn_blocking(move || limiters.iter().for_each(|limiter| limiter.sweep(now))).await;
@@ -241,16 +272,15 @@ impl Running {
 
     /// Tries the configuration anew and says what to watch from here on: after a refusal also the files of before, whose
     /// return may be what mends it.
-    fn reload(&self, sources: &Sources, before: Watch, why: &str) -> Watch {
-        match reload::reload(&self.gate, &self.lasting, sources, why) {
-            (Outcome::Taken, watch) => watch,
-            (Outcome::Refused, watch) => watch.and(before),
-        }
+    fn reload(&self, sources: &Sources, before: Watch, why: &str) -> (Report, Watch) {
+        let (report, watch) = reload::reload(&self.gate, &self.lasting, sources, why);
+        let watch = if report.is_taken { watch } else { watch.and(before) };
+        (report, watch)
     }
 }
 
 /// Waits for signals and changed files.
-async fn attend(running: Running, mut watch: Watch, sources: Sources) -> anyhow::Result<ExitCode> {
+async fn attend(mut running: Running, mut watch: Watch, sources: Sources) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -259,12 +289,18 @@ async fn attend(running: Running, mut watch: Watch, sources: Sources) -> anyhow:
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => watch = running.reload(&sources, watch, "SIGHUP"),
+            _ = hangup.recv() => watch = running.reload(&sources, watch, "SIGHUP").1,
+            Some(wish) = running.wishes.recv() => {
+                let (report, next) = running.reload(&sources, watch, "the admin door was asked to");
+                watch = next;
+                // Nobody may wait for it any more.
+                let _ = wish.told.send(report);
+            }
             _ = look.tick() => {
                 let changed = watch.changed();
                 if let Some(first) = changed.first() {
                     tracing::info!(file = %first.display(), "a watched file has changed");
-                    watch = running.reload(&sources, watch, "a watched file has changed");
+                    watch = running.reload(&sources, watch, "a watched file has changed").1;
                 }
             }
         }

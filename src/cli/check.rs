@@ -16,7 +16,7 @@ use crate::{
 
 /// Loads, judges, prints.
 pub fn check(sources: &Sources, how: &Check) -> ExitCode {
-    let loaded = rehearse::complete(config::load(sources));
+    let loaded = rehearse::start(config::load(sources));
     let text = if how.json { to_json(&loaded) } else { to_text(&loaded) };
     // A pager that is closed early is no failure; the verdict stands in the exit code.
     let _ = io::stdout().write_all(text.as_bytes());

@@ -11,7 +11,7 @@ use crate::{
 /// Serves until told to end.
 pub fn run(sources: Sources) -> ExitCode {
     let (loaded, watch) = watch::load(&sources);
-    let loaded = rehearse::complete(loaded);
+    let loaded = rehearse::start(loaded);
     let Some(config) = &loaded.config else {
         for problem in &loaded.problems {
             eprintln!("{problem}");

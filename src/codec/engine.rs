@@ -1,7 +1,7 @@
-//! Engine.IO 4 packets: their kinds, and the open packet (`0{...}`), the only one the gate ever changes. `relay` reads
+//! Engine.IO packets: their kinds, and the open packet (`0{...}`), the only one the gate ever changes. `relay` reads
 //! the first packet of a session's first answer and writes it anew, so that the client learns our session id and never the
 //! app's. An app server is not trusted to be well: the packet is bounded and read strictly, and what is not understood is kept
-//! byte for byte and in order. Engine.IO protocol, revision 4.
+//! byte for byte and in order. Engine.IO protocol, revision 4; what differs in revision 3 is named.
 
 use std::fmt;
 
@@ -10,6 +10,27 @@ use serde::{
     de::{Error as _, MapAccess, Visitor},
 };
 use serde_json::{Number, value::RawValue};
+
+/// The revision of the protocol that a session speaks: `EIO` in its requests. A server reads packets by it, so one session has
+/// one revision.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Revision {
+    /// Of Socket.IO 2 clients: it is the client that pings, and polling bodies have lengths.
+    Three,
+    #[default]
+    Four,
+}
+
+impl Revision {
+    /// The revision that this parameter asks for, in its one spelling.
+    pub fn of(parameter: &str) -> Option<Self> {
+        match parameter {
+            "3" => Some(Self::Three),
+            "4" => Some(Self::Four),
+            _ => None,
+        }
+    }
+}
 
 /// What a packet is, told by its first byte.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -38,6 +59,20 @@ impl Kind {
             b'6' => Some(Self::Noop),
             b'b' => Some(Self::Binary),
             _ => None,
+        }
+    }
+
+    /// The byte that tells the kind.
+    pub fn byte(self) -> u8 {
+        match self {
+            Self::Open => b'0',
+            Self::Close => b'1',
+            Self::Ping => b'2',
+            Self::Pong => b'3',
+            Self::Message => b'4',
+            Self::Upgrade => b'5',
+            Self::Noop => b'6',
+            Self::Binary => b'b',
         }
     }
 }

@@ -111,6 +111,17 @@ pub struct Walker {
     closed: bool,
 }
 
+/// What stands next in a direction.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// A whole control frame of this many bytes, and the code when it is a close frame (`None` inside: it had none).
+    Control { size: usize, closing: Option<Option<u16>> },
+    /// The header of a data frame; its payload follows.
+    Header(Header),
+    /// So many bytes of that payload.
+    Payload(usize),
+}
+
 /// How far a chunk may be passed on, and what was in it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Scan {
@@ -145,6 +156,11 @@ impl Walker {
         self.closed
     }
 
+    /// Whether no message is begun and unfinished.
+    pub fn is_between_messages(&self) -> bool {
+        self.remaining == 0 && self.fragments == 0
+    }
+
     /// Whether a message has begun, since this was last asked, that is longer than Engine.IO's heartbeats are.
     pub fn take_said(&mut self) -> bool {
         std::mem::take(&mut self.said)
@@ -153,66 +169,55 @@ impl Walker {
     /// Looks at a chunk that begins where the last one's `upto` ended.
     pub fn scan(&mut self, bytes: &[u8]) -> Scan {
         let mut seen = Scan::default();
-        if self.closed {
-            return seen;
-        }
-        while seen.upto < bytes.len() {
-            if self.remaining > 0 {
-                let here = self.remaining.min((bytes.len() - seen.upto) as u64);
-                self.remaining -= here;
-                seen.upto += here as usize;
-                continue;
-            }
-            let rest = &bytes[seen.upto..];
-            let header = match Header::read(rest, self.sender) {
-                Ok(Some(header)) => header,
+        while seen.upto < bytes.len() && !self.closed {
+            match self.step(&bytes[seen.upto..]) {
+                Ok(Some(step)) => seen.count(&step),
                 Ok(None) => break,
                 Err(error) => {
                     seen.fault = Some(error);
                     break;
                 }
-            };
-            let step = if header.opcode.is_control() {
-                self.pass_control(&header, rest, &mut seen)
-            } else {
-                self.pass_data(&header, &mut seen)
-            };
-            match step {
-                Ok(Some(length)) => seen.upto += length,
-                Ok(None) => break,
-                Err(error) => {
-                    seen.fault = Some(error);
-                    break;
-                }
-            }
-            if self.closed {
-                break;
             }
         }
         seen
     }
 
-    /// A control frame is passed on whole or not at all, so that it can be judged first.
-    fn pass_control(&mut self, header: &Header, rest: &[u8], seen: &mut Scan) -> Result<Option<usize>, FrameError> {
-        let whole = header.size + header.length as usize;
-        if rest.len() < whole {
+    /// What stands at the start of `rest`, which begins where the last step ended. `None`: an unfinished header or control frame
+    /// (of at most [`LONGEST_HELD`] bytes), to be presented again with what follows it; or nothing at all, after a close.
+    #[inline]
+    pub fn step(&mut self, rest: &[u8]) -> Result<Option<Step>, FrameError> {
+        if self.closed {
             return Ok(None);
         }
-        seen.controls += 1;
+        if self.remaining > 0 {
+            let here = self.remaining.min(rest.len() as u64);
+            self.remaining -= here;
+            return Ok((here > 0).then_some(Step::Payload(here as usize)));
+        }
+        let Some(header) = Header::read(rest, self.sender)? else { return Ok(None) };
+        if header.opcode.is_control() { self.pass_control(&header, rest) } else { self.pass_data(header).map(Some) }
+    }
+
+    /// A control frame is passed on whole or not at all, so that it can be judged first.
+    fn pass_control(&mut self, header: &Header, rest: &[u8]) -> Result<Option<Step>, FrameError> {
+        let size = header.size + header.length as usize;
+        if rest.len() < size {
+            return Ok(None);
+        }
+        let mut closing = None;
         if header.opcode == Opcode::Close {
             let mut payload = [0_u8; 125];
             let payload = &mut payload[..header.length as usize];
-            payload.copy_from_slice(&rest[header.size..whole]);
+            payload.copy_from_slice(&rest[header.size..size]);
             header.unmask(payload);
-            let closing = close::parse(payload).map_err(FrameError::Close)?;
-            seen.closing = Some(closing.map(|(code, _)| code));
+            closing = Some(close::parse(payload).map_err(FrameError::Close)?.map(|(code, _)| code));
             self.closed = true;
         }
-        Ok(Some(whole))
+        Ok(Some(Step::Control { size, closing }))
     }
 
     /// A data frame's header is judged and passed on; its payload follows by itself.
-    fn pass_data(&mut self, header: &Header, seen: &mut Scan) -> Result<Option<usize>, FrameError> {
+    fn pass_data(&mut self, header: Header) -> Result<Step, FrameError> {
         let continues = header.opcode == Opcode::Continuation;
         if continues != (self.fragments > 0) {
             return Err(FrameError::Order);
@@ -226,7 +231,6 @@ impl Walker {
         }
         self.said |= message > HEARTBEAT;
         if header.last {
-            seen.messages += 1;
             self.message = 0;
             self.fragments = 0;
         } else {
@@ -234,7 +238,35 @@ impl Walker {
             self.fragments += 1;
         }
         self.remaining = header.length;
-        Ok(Some(header.size))
+        Ok(Step::Header(header))
+    }
+}
+
+impl Scan {
+    /// Goes on behind this step.
+    #[inline]
+    pub fn count(&mut self, step: &Step) {
+        match step {
+            Step::Control { size, closing } => {
+                self.upto += size;
+                self.controls += 1;
+                self.closing = *closing;
+            }
+            Step::Header(header) => {
+                self.upto += header.size;
+                self.messages += u64::from(header.last);
+            }
+            Step::Payload(length) => self.upto += length,
+        }
+    }
+
+    /// Goes on with what was found behind it.
+    pub fn go_on(&mut self, after: Self) {
+        self.upto += after.upto;
+        self.messages += after.messages;
+        self.controls += after.controls;
+        self.closing = self.closing.or(after.closing);
+        self.fault = self.fault.or(after.fault);
     }
 }
 
@@ -294,16 +326,31 @@ impl Header {
 
     /// Takes the mask off a payload that starts at its first byte; without a mask nothing changes.
     pub fn unmask(&self, payload: &mut [u8]) {
-        if let Some(mask) = self.mask {
-            for (byte, key) in payload.iter_mut().zip(mask.iter().cycle()) {
-                *byte ^= key;
-            }
+        if let Some(key) = self.mask {
+            mask(payload, key, 0);
         }
     }
 }
 
+/// Puts a mask on bytes that stand `offset` bytes behind the start of their payload, or takes it off.
+pub fn mask(bytes: &mut [u8], key: [u8; 4], offset: u64) {
+    let mut wide = [0_u8; 32];
+    for (index, byte) in wide.iter_mut().enumerate() {
+        *byte = key[(offset as usize + index) % 4];
+    }
+    let (chunks, rest) = bytes.as_chunks_mut::<32>();
+    for chunk in chunks {
+        for (byte, key) in chunk.iter_mut().zip(&wide) {
+            *byte ^= key;
+        }
+    }
+    for (byte, key) in rest.iter_mut().zip(&wide) {
+        *byte ^= key;
+    }
+}
+
 /// One whole frame, masked when a mask is given (which clients must, section 5.3).
-pub fn write(opcode: Opcode, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
+pub fn write(opcode: Opcode, payload: &[u8], key: Option<[u8; 4]>) -> Vec<u8> {
     let code = match opcode {
         Opcode::Continuation => 0x0,
         Opcode::Text => 0x1,
@@ -312,7 +359,7 @@ pub fn write(opcode: Opcode, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
         Opcode::Ping => 0x9,
         Opcode::Pong => 0xa,
     };
-    let masked = if mask.is_some() { 0x80 } else { 0 };
+    let masked = if key.is_some() { 0x80 } else { 0 };
     let mut frame = Vec::with_capacity(payload.len() + 14);
     frame.push(0x80 | code);
     match payload.len() {
@@ -326,18 +373,13 @@ pub fn write(opcode: Opcode, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
             frame.extend_from_slice(&(longer as u64).to_be_bytes());
         }
     }
-    let start = match mask {
-        Some(mask) => {
-            frame.extend_from_slice(&mask);
-            frame.len()
-        }
-        None => frame.len(),
-    };
+    if let Some(key) = key {
+        frame.extend_from_slice(&key);
+    }
+    let start = frame.len();
     frame.extend_from_slice(payload);
-    if let Some(mask) = mask {
-        for (byte, key) in frame[start..].iter_mut().zip(mask.iter().cycle()) {
-            *byte ^= key;
-        }
+    if let Some(key) = key {
+        mask(&mut frame[start..], key, 0);
     }
     frame
 }

@@ -6,6 +6,7 @@ pub mod engine;
 pub mod frame;
 pub mod json;
 pub mod payload;
+pub mod payload3;
 pub mod socket;
 pub mod strict;
 pub mod msgpack;

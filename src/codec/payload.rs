@@ -1,6 +1,9 @@
 //! Engine.IO 4 polling bodies: packets with a record separator (0x1e) between them. `relay` splits the first packet off a
 //! session's first answer to rewrite it; `judge` tells whether a whole body is what it claims to be before it is passed on.
-//! Nothing is copied. JSON writes 0x1e only as an escape, so the byte is never part of a packet.
+//! Nothing is copied there. JSON writes 0x1e only as an escape, so the byte is never part of a packet. Judged sessions take
+//! bodies apart and join what is left of them, in as many bodies as the other end wants.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::engine::Kind;
 
@@ -31,6 +34,39 @@ pub fn judge(body: &[u8], most: usize) -> Result<usize, PayloadError> {
 /// Whether a whole body's last packet is the close packet: the session ends with it.
 pub fn is_closing(body: &[u8]) -> bool {
     body == b"1" || body.ends_with(b"\x1e1")
+}
+
+/// The packets in one body.
+pub fn join(packets: &[impl AsRef<[u8]>]) -> Vec<u8> {
+    let length: usize = packets.iter().map(|packet| packet.as_ref().len() + 1).sum();
+    let mut body = Vec::with_capacity(length);
+    for (index, packet) in packets.iter().enumerate() {
+        if index > 0 {
+            body.push(SEPARATOR);
+        }
+        body.extend_from_slice(packet.as_ref());
+    }
+    body
+}
+
+/// The packets in bodies of at most `most` each, in their order: python-engineio drops all of a body that has more than 16,
+/// and says that all is well.
+pub fn split(packets: &[impl AsRef<[u8]>], most: usize) -> impl Iterator<Item = Vec<u8>> {
+    packets.chunks(most.max(1)).map(join)
+}
+
+/// The bytes of a binary packet, given what follows its `b`. `None` unless it is written in the one spelling that `packets`
+/// lets pass.
+pub fn decode(base64: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(base64).ok()
+}
+
+/// A binary message as a packet of a body, with its `b`.
+pub fn encode(message: &[u8]) -> String {
+    let mut packet = String::with_capacity(1 + message.len().div_ceil(3) * 4);
+    packet.push('b');
+    STANDARD.encode_string(message, &mut packet);
+    packet
 }
 
 /// One packet of a body.
@@ -67,6 +103,9 @@ pub enum PayloadError {
     NotUtf8,
     #[error("a binary packet is not base64")]
     Base64,
+    /// Of Engine.IO 3, where packets have their length in front.
+    #[error("a packet's length is malformed or not its own")]
+    Length,
     #[error("the body has too many packets")]
     TooMany,
 }

@@ -11,7 +11,8 @@ use super::Secret;
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Admin {
-    /// Where `/healthz`, `/readyz`, `/metrics` and `/status` are served. Other than loopback it needs a token. Empty: nowhere.
+    /// Where `/healthz`, `/readyz`, `/metrics`, `/status`, `/sessions` and `/revocations` are served. Other than loopback it needs a
+    /// token; what changes something (`/revoke`, `/unrevoke`, `/sessions/NAME/kill`, `/reload`) needs one everywhere. Empty: nowhere.
     pub address: String,
     /// An additional read-only address for probes and metrics alone (`/healthz`, `/readyz`, `/metrics`), without a token: for
     /// the kubelet and Prometheus.

@@ -23,6 +23,7 @@ pub mod payload;
 pub mod problem;
 pub mod provenance;
 pub mod reference;
+pub mod revocation;
 pub mod route;
 pub mod schema;
 pub mod secret;

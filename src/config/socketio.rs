@@ -39,6 +39,13 @@ pub struct SocketIo {
     /// judged in the same way. `custom`: a parser that the gate cannot read; its messages pass unread, by your choice, and no
     /// rule about namespaces or events can hold.
     pub parser: Parser,
+    /// Whether clients of Socket.IO 2 (`EIO=3`) are served besides those of 3 and 4. The app must take them too: `allowEIO3` of
+    /// Socket.IO's Node server, or a server of version 2, which `upstream.probe = "engine"` does not understand. These clients
+    /// have no CONNECT payload: their token travels with the handshake, and routes with `auth.when = "connect"`,
+    /// `auth.identity.connect_field` or the msgpack parser refuse them. Namespaces, events and limits are judged as everywhere,
+    /// with three differences: a main namespace that is forbidden ends the session, for it is joined unasked; a namespace that
+    /// a URL would write otherwise is refused; a refusal is handed to the client's `error` as `{ code, message, hint }`.
+    pub eio3: bool,
     /// How deep the JSON of a packet may be nested, at most 128, in judged sessions.
     pub json_depth: u8,
     /// On plain WebSocket routes the gate pings an idle client this often, and closes it when nothing comes back.
@@ -84,6 +91,7 @@ impl Default for SocketIo {
             abandoned_after: Period::seconds(65),
             judge: Judge::Auto,
             parser: Parser::Default,
+            eio3: false,
             json_depth: 32,
             websocket_ping: Period::seconds(30),
         }

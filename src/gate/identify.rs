@@ -105,6 +105,7 @@ pub async fn newcomer(
     }
     let found = found.ok_or(Refusal::TokenAbsent)?;
     let identity = room.verifier.who(&found.text, now).await?;
+    is_unrevoked(room, &identity, now)?;
     Ok((Some(identity), Some(mark(found)), asked))
 }
 
@@ -122,12 +123,6 @@ pub async fn of_session(room: &Room, note: &Stub, shown: &Shown, now: SystemTime
     }
 }
 
-/// Whether the identity that a sealed id names is no longer good. That of a judged session is its guard's, and may be a newer one.
-pub fn is_expired(room: &Room, note: &Stub, now: SystemTime) -> bool {
-    let is_judged = || room.venue.ledger.find(note.key()).is_some_and(|session| session.judged.is_some());
-    room.venue.is_over(note, now) && !is_judged()
-}
-
 /// Who a session is whose CONNECT packets tell. A token is not asked for again; one that is shown must be the one of the
 /// beginning, or of the person that was accepted.
 async fn of_connected(room: &Room, note: &Stub, shown: &Shown, now: SystemTime) -> Result<Option<Identity>, Refused> {
@@ -135,7 +130,12 @@ async fn of_connected(room: &Room, note: &Stub, shown: &Shown, now: SystemTime) 
     let judged = session.as_ref().and_then(|session| session.judged.as_ref());
     let Some(accepted) = judged.and_then(|judged| judged.guard().identity().cloned()) else { return Ok(None) };
     let Some(found) = shown.token()?.filter(|_| room.asks_who()) else { return Ok(Some(accepted)) };
-    if is_of(note, found) || room.verifier.who(&found.text, now).await?.person() == accepted.person() {
+    if is_of(note, found) {
+        return Ok(Some(accepted));
+    }
+    let identity = room.verifier.who(&found.text, now).await?;
+    is_unrevoked(room, &identity, now)?;
+    if identity.person() == accepted.person() {
         return Ok(Some(accepted));
     }
     Err(Refused::because(Refusal::SessionSubject, format!("a session of {} was asked for with another's token", name(&accepted))))
@@ -183,6 +183,7 @@ async fn agree(room: &Room, note: &Note, found: &Token, now: SystemTime) -> Resu
         return Ok(opened_by.clone());
     }
     let identity = room.verifier.who(&found.text, now).await?;
+    is_unrevoked(room, &identity, now)?;
     if identity.person().is_some() && identity.person() == opened_by.person() {
         Ok(opened_by.clone())
     } else {
@@ -202,9 +203,32 @@ fn name(identity: &Identity) -> String {
     identity.person().map_or_else(|| "nobody".into(), |person| person.to_string())
 }
 
-/// The identity of this session is no longer good.
-pub fn end_expired(room: &Room, note: &Stub) {
-    end(room, note, Reason::Expired);
+/// The token shown just now has not been taken back.
+fn is_unrevoked(room: &Room, identity: &Identity, now: SystemTime) -> Result<(), Refused> {
+    match room.venue.ledger.revocations.judge(Some(identity), None, now) {
+        None => Ok(()),
+        Some(struck) => Err(Reason::from(struck).refused()),
+    }
+}
+
+/// A request of a session finds it as its sealed id says, as long as nothing has ended that: the identity that opened it has
+/// expired, or it was taken back. What ends it here ends it for everybody who serves it.
+pub fn goes_on(room: &Room, note: &Stub, now: SystemTime) -> Result<(), Refused> {
+    let venue = &room.venue;
+    if venue.ledger.find(note.key()).is_some_and(|session| session.judged.is_some()) {
+        // Its identity is its guard's, which may be a newer one, and so are its ends.
+        return Ok(());
+    }
+    let struck = || venue.ledger.revocations.judge(note.identity.as_ref(), Some(note.key().name()), now);
+    let reason = match venue.is_over(note, now) {
+        true => Reason::Expired,
+        false => match struck() {
+            Some(struck) => Reason::from(struck),
+            None => return Ok(()),
+        },
+    };
+    end(room, note, reason);
+    Err(reason.refused())
 }
 
 /// The member of this session is gone, and the session with it.

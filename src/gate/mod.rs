@@ -152,6 +152,7 @@ impl Gate {
         self.metrics.sessions.get_or_create_owned(&[("transport", "websocket")]).set(sessions.websocket as i64);
         let generation = self.generation();
         self.metrics.limiter_keys.set(generation.limiter_keys() as i64);
+        self.metrics.revocations.set(self.ledger.revocations.len() as i64);
         self.measure_jwks(&generation);
         if let Some(end) = generation.certificates.as_ref().and_then(|store| store.expires()) {
             self.metrics.certificate_expiry.set(end.unix_timestamp());

@@ -129,7 +129,8 @@ async fn tell(
     let grant = page?;
 
     // How often, and whether at all now.
-    let is_new = matches!(asked, Wanted::Open | Wanted::OpenWebSocket | Wanted::WebSocket | Wanted::Http);
+    let is_new = matches!(asked, Wanted::Open(_) | Wanted::OpenWebSocket(_) | Wanted::WebSocket | Wanted::Http);
+    let revision = asked.revision();
     if is_new && gate.is_closed() {
         return Err(Refusal::Draining.into());
     }
@@ -138,11 +139,10 @@ async fn tell(
 
     // Who asks.
     let clock = SystemTime::now();
+    if let Wanted::Poll(note) | Wanted::Post(note) | Wanted::Upgrade(note) = &asked {
+        identify::goes_on(room, note, clock)?;
+    }
     let (identity, token, asked) = match asked {
-        Wanted::Poll(note) | Wanted::Post(note) | Wanted::Upgrade(note) if identify::is_expired(room, &note, clock) => {
-            identify::end_expired(room, &note);
-            return Err(Refused::because(Refusal::SessionUnknown, "token_expired"));
-        }
         Wanted::Poll(note) => (identify::of_session(room, &note, &shown, clock).await?, None, Asked::Poll(note)),
         Wanted::Post(note) => (identify::of_session(room, &note, &shown, clock).await?, None, Asked::Post(note)),
         Wanted::Upgrade(note) => {
@@ -150,8 +150,8 @@ async fn tell(
             let (identity, on_trust) = identify::of_upgrade(room, &note, &shown, &grant, own.as_ref(), &client, clock).await?;
             (identity, None, Asked::Upgrade { note, on_trust })
         }
-        Wanted::Open => identify::newcomer(room, &shown, clock, Asked::Open).await?,
-        Wanted::OpenWebSocket => identify::newcomer(room, &shown, clock, Asked::OpenWebSocket).await?,
+        Wanted::Open(_) => identify::newcomer(room, &shown, clock, Asked::Open).await?,
+        Wanted::OpenWebSocket(_) => identify::newcomer(room, &shown, clock, Asked::OpenWebSocket).await?,
         Wanted::WebSocket => identify::newcomer(room, &shown, clock, Asked::WebSocket).await?,
         Wanted::Http => identify::newcomer(room, &shown, clock, Asked::Http).await?,
     };
@@ -171,7 +171,7 @@ async fn tell(
 
     let (kept, secure) = (room.kept_member(&parts.headers), client.secure);
     let waiting = wait_for_connect(room, &asked, &client)?;
-    let admission = Admission { grant, identity, token, permits, seat, asked, address: client.address, waiting };
+    let admission = Admission { grant, identity, token, permits, seat, asked, revision, address: client.address, waiting };
     let errand = Errand {
         withheld_protocols: shown.withheld_protocols(),
         shown: if is_new && room.venue.asks_by_connect() { shown.take_token() } else { None },

@@ -124,8 +124,8 @@ impl Story {
 
     pub fn asks(&mut self, wanted: &Wanted) {
         self.record.kind = match wanted {
-            Wanted::Open => "open",
-            Wanted::OpenWebSocket | Wanted::WebSocket => "websocket",
+            Wanted::Open(_) => "open",
+            Wanted::OpenWebSocket(_) | Wanted::WebSocket => "websocket",
             Wanted::Poll(_) => "poll",
             Wanted::Post(_) => "post",
             Wanted::Upgrade(_) => "upgrade",

@@ -7,6 +7,7 @@ use http::request::Parts;
 
 use super::Room;
 use crate::{
+    codec::engine::Revision,
     config::{route::Kind, socketio::Transport},
     http::{
         head::{self, Head, Step},
@@ -18,13 +19,24 @@ use crate::{
 
 /// What is asked, as far as the request itself tells.
 pub enum Wanted {
-    Open,
-    OpenWebSocket,
+    Open(Revision),
+    OpenWebSocket(Revision),
     Poll(Arc<Stub>),
     Post(Arc<Stub>),
     Upgrade(Arc<Stub>),
     WebSocket,
     Http,
+}
+
+impl Wanted {
+    /// The revision of Engine.IO that is spoken, where it is Engine.IO that is asked for.
+    pub fn revision(&self) -> Revision {
+        match self {
+            Self::Open(revision) | Self::OpenWebSocket(revision) => *revision,
+            Self::Poll(stub) | Self::Post(stub) | Self::Upgrade(stub) => stub.revision,
+            Self::WebSocket | Self::Http => Revision::default(),
+        }
+    }
 }
 
 /// The session id that was shown last on a connection, opened. A poll follows a poll, and opening an id is a good part of what
@@ -85,14 +97,22 @@ fn read_engine(room: &Room, head: &Head, generation: u64, last: &LastShown) -> R
     if !room.venue.allows(transport) {
         return Err(Refusal::TransportUnknown.into());
     }
+    if let Some(why) = room.venue.refuses(ask.revision) {
+        return Err(Refused::because(Refusal::ProtocolVersion, why));
+    }
     let Some(sid) = ask.sid else {
-        return Ok(if ask.transport == head::Transport::WebSocket { Wanted::OpenWebSocket } else { Wanted::Open });
+        let open = if ask.transport == head::Transport::WebSocket { Wanted::OpenWebSocket } else { Wanted::Open };
+        return Ok(open(ask.revision));
     };
     let stub = last.open(&sid, generation, &room.venue.sealer);
     let stub = stub.map_err(|error| Refused::because(Refusal::SessionUnknown, error.to_string()))?;
     // An id of another route, or of a pool that is gone, opens nothing here.
     if stub.route != room.venue.tag {
         return Err(Refused::because(Refusal::SessionUnknown, "the session is another route's"));
+    }
+    // An app would read a WebSocket's packets by what the upgrade asks for, and the gate by what the session is.
+    if stub.revision != ask.revision {
+        return Err(Refused::because(Refusal::Engine, "the session speaks another revision of Engine.IO"));
     }
     Ok(match ask.step {
         Step::Post => Wanted::Post(stub),

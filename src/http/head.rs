@@ -12,7 +12,7 @@ use super::{
     path::{self, PathError},
     query::Query,
 };
-use crate::config::listen::Listen;
+use crate::{codec::engine::Revision, config::listen::Listen};
 
 /// One request, as far as the gate needs it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -76,6 +76,7 @@ impl Head {
 /// What a request on a Socket.IO route asks Engine.IO for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EngineAsk {
+    pub revision: Revision,
     pub transport: Transport,
     /// The session id, in unreserved characters only. Whether it is one of ours is for its seal to tell.
     pub sid: Option<String>,
@@ -114,12 +115,10 @@ pub fn engine(head: &Head) -> Result<EngineAsk, HeadError> {
         Some("websocket") => Transport::WebSocket,
         _ => return Err(HeadError::Transport),
     };
-    if asked.protocol != Some("4") {
-        return Err(HeadError::Protocol);
-    }
+    let revision = asked.protocol.and_then(Revision::of).ok_or(HeadError::Protocol)?;
     let sid = asked.sid.map(read_sid).transpose()?;
     let step = read_step(head, transport, sid.is_some())?;
-    Ok(EngineAsk { transport, sid, step })
+    Ok(EngineAsk { revision, transport, sid, step })
 }
 
 /// Why a request is refused before anything was decided about it. The client is to blame.
@@ -179,7 +178,7 @@ pub enum HeadError {
     Jsonp,
     #[error("transport is missing or unknown")]
     Transport,
-    #[error("EIO is missing or not 4")]
+    #[error("EIO is missing or neither 3 nor 4")]
     Protocol,
     #[error("a sid that cannot be one")]
     SessionId,

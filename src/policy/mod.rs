@@ -1,4 +1,5 @@
-//! May it pass: which page, whose token, who may do what, how often. Each judge returns evidence or a reason; the reasons meet in
+//! May it pass: which page, whose token, who may do what, how often, and whether it was taken back. Each judge returns
+//! evidence or a reason; the reasons meet in
 //! `refusal`, the one place that knows what a client is told.
 
 pub mod access;
@@ -7,5 +8,6 @@ pub mod limit;
 pub mod origin;
 pub mod pattern;
 pub mod refusal;
+pub mod revoke;
 
 pub use refusal::{Refusal, Refused};

@@ -117,6 +117,8 @@ refusals! {
     TokenExpired = 401, 4, "token_expired", Client, "The token has expired", "get a new token";
     TokenEarly = 401, 4, "token_not_yet_valid", Client, "The token is not valid yet", "check the clocks";
     TokenAmbiguous = 401, 4, "token_ambiguous", Client, "More than one token was sent", "send exactly one token";
+    /// The operator has taken the token back.
+    Revoked = 401, 4, "revoked", Client, "The token has been revoked", "log in anew";
     ClaimMissing = 403, 4, "claim_refused", Client, "The token lacks a required claim", "this account may not connect";
     /// A session id carries the identity, and URLs are only so long.
     IdentityTooLarge = 403, 4, "identity_too_large", Client, "The token says too much about you", "use a token with fewer or shorter roles and claims";
@@ -140,7 +142,6 @@ refusals! {
     NotConnected = 400, 4, "not_connected", Client, "Not connected to this namespace", "connect to the namespace first";
     ConnectTimeout = 408, 4, "connect_timeout", Client, "No namespace was joined in time", "send CONNECT with its token at once";
     /// The operator took back the token, the user or the session.
-    Revoked = 401, 4, "revoked", Client, "The token has been revoked", "get a new token";
     Killed = 403, 4, "killed", Client, "The session was ended by the operator", "ask the operator";
     Overloaded = 503, 3, "overloaded", Us, "Too many handshakes at once", "wait as Retry-After says";
     Draining = 503, 3, "draining", Us, "The gate is leaving", "connect anew";

@@ -20,7 +20,7 @@ use super::{
     session::{self, Held, Key, Opened, Session, Tenure},
 };
 use crate::{
-    codec::frame::Limits,
+    codec::{engine::Revision, frame::Limits},
     config::{
         route::Kind,
         socketio::{SocketIo, Transport},
@@ -50,6 +50,8 @@ pub struct Admission {
     pub seat: Seat,
     /// What is asked of the member.
     pub asked: Asked,
+    /// The revision of Engine.IO that a new session speaks.
+    pub revision: Revision,
     /// The client's address as it was judged.
     pub address: IpAddr,
     /// Its place among those who have yet to say who they are.
@@ -157,6 +159,7 @@ pub struct Patience {
 /// Who opens a session, and how.
 pub struct Opener<'a> {
     pub transport: session::Transport,
+    pub revision: Revision,
     pub identity: Option<&'a Identity>,
     pub address: IpAddr,
     pub origin: Option<u64>,
@@ -183,7 +186,8 @@ impl Venue {
             tag: self.tag,
             path: self.path.clone(),
             transport: by.transport,
-            subject: by.identity.and_then(Identity::subject).map(str::to_string),
+            revision: by.revision,
+            identity: by.identity.cloned(),
             address: by.address,
             // A session that is judged ends when its guard says so: its identity may be renewed.
             expires: if self.is_judged() { None } else { self.end_of(by.identity) },
@@ -205,6 +209,7 @@ impl Venue {
     fn judge(&self, key: Key, by: &Opener<'_>) -> Option<Arc<Judged>> {
         let start = Start {
             rules: self.rules.clone().filter(|_| self.judges())?,
+            revision: by.revision,
             identity: by.identity.cloned(),
             shown: by.shown.cloned(),
             address: by.address,
@@ -238,6 +243,16 @@ impl Venue {
     /// Whether a session's app hears of it only once somebody was accepted (`auth.when = "connect"`).
     pub fn asks_by_connect(&self) -> bool {
         self.rules.as_ref().is_some_and(|rules| rules.by_connect)
+    }
+
+    /// Why clients of this revision are not served on this route; `None`: they are.
+    pub fn refuses(&self, revision: Revision) -> Option<&'static str> {
+        match (revision, &self.rules) {
+            (Revision::Four, _) => None,
+            (Revision::Three, _) if !self.assumed.eio3 => Some("socketio.eio3 is off"),
+            (Revision::Three, Some(rules)) => rules.refuse_three(),
+            (Revision::Three, None) => None,
+        }
     }
 
     pub fn allows(&self, transport: Transport) -> bool {

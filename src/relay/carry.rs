@@ -1,7 +1,7 @@
 //! The door of the relay: takes an admission and does what it admits. Everything before this was judgement, everything
 //! after it is bytes.
 
-use std::{sync::Arc, time::Instant};
+use std::{borrow::Cow, sync::Arc, time::Instant};
 
 use http::Response;
 use http_body_util::BodyExt;
@@ -11,9 +11,10 @@ use super::{
     admission::{Admission, Answered, Asked, Bench, Opener, Seat, Venue},
     errand::Errand,
     exchange::{self, Carried, Wait},
-    judged::{self, opening, speaker::Speaker, visit::Visit},
+    front,
+    judged::{self, app::Stage, opening, speaker::Speaker, visit::Visit},
     outgoing, polling,
-    seal::{self, Stub},
+    seal::{self, Note, Stub},
     session::{Held, Session, Transport},
     websocket,
 };
@@ -39,6 +40,7 @@ pub async fn carry(
         // Boxed each, for a request's future is as large as the largest of them, and is moved about.
         Asked::Open if venue.asks_by_connect() => opening::open(bench, venue, admission, errand)?,
         Asked::Open => return Box::pin(polling::open(bench, venue, admission, &errand)).await,
+        Asked::OpenWebSocket if venue.asks_by_connect() => front::open(bench, venue, admission, errand)?,
         Asked::OpenWebSocket | Asked::WebSocket => return Box::pin(websocket::open(bench, venue, admission, errand)).await,
         Asked::Poll(note) => {
             let note = note.clone();
@@ -65,7 +67,10 @@ pub async fn carry(
             if on_trust && !session.trust_upgrade() {
                 return Err(Refusal::TokenAbsent.into());
             }
-            Box::pin(websocket::upgrade(bench, venue, session, &note, admission, errand)).await?
+            match known_as(&session, &note) {
+                Some(note) => Box::pin(websocket::upgrade(bench, venue, session, &note, admission, errand)).await?,
+                None => front::upgrade(bench, venue, &session, &admission, errand)?,
+            }
         }
         Asked::Http => Box::pin(http(bench, venue, admission, &errand, body)).await?,
     };
@@ -84,6 +89,7 @@ fn known(venue: &Venue, note: &Stub, admission: &mut Admission) -> Result<Arc<Se
         let lease = Seat::Kept(admission.seat.member().clone()).into_lease(venue)?;
         let by = Opener {
             transport: Transport::Polling,
+            revision: note.revision,
             identity: note.identity.as_ref(),
             address: admission.address,
             origin: note.origin,
@@ -95,13 +101,25 @@ fn known(venue: &Venue, note: &Stub, admission: &mut Admission) -> Result<Arc<Se
     // A client that was told not to come back may still say goodbye.
     let lingers = || session.judged.as_ref().is_some_and(|judged| judged.desk.lingers(Instant::now()).is_some());
     if session.is_over() && !lingers() {
-        return Err(over(&session));
+        return Err(session.end().refused());
     }
     if session.bind_origin(admission.grant.tag()).is_err() {
         let asks = admission.grant.page().unwrap_or("a page without origin");
         return Err(Refused::because(Refusal::SessionOrigin, format!("the session belongs to another page than {asks}")));
     }
     Ok(session)
+}
+
+/// As whom its app knows a session that wants to upgrade. `None`: it does not know it yet.
+fn known_as<'a>(session: &Session, note: &'a Note) -> Option<Cow<'a, Note>> {
+    let Some(judged) = &session.judged else { return Some(Cow::Borrowed(note)) };
+    let mut note = note.clone();
+    note.identity = judged.guard().identity().cloned();
+    if note.is_local {
+        let is_polling = judged.app.stage() == Stage::Polling;
+        note.sid = judged.app.seat().filter(|_| is_polling)?.sid.to_string();
+    }
+    Some(Cow::Owned(note))
 }
 
 fn over(session: &Session) -> Refused {

@@ -2,7 +2,7 @@
 
 use std::{any::Any, sync::Arc, time::SystemTime};
 
-use http::request::Parts;
+use http::{HeaderValue, request::Parts};
 use hyper::upgrade::OnUpgrade;
 use zeroize::Zeroizing;
 
@@ -40,6 +40,24 @@ pub struct Errand {
 }
 
 impl Errand {
+    /// Subprotocols the app gets to choose from.
+    pub fn offered(&self) -> Vec<String> {
+        let offered = self.handshake.iter().flat_map(|ask| &ask.protocols);
+        offered.filter(|protocol| !self.withheld_protocols.contains(protocol)).cloned().collect()
+    }
+
+    /// Browsers drop a connection whose offered subprotocols were all ignored: the marker of a token pair is answered.
+    pub fn echo(&self) -> Option<HeaderValue> {
+        let marker = self.withheld_protocols.first()?;
+        let is_offered = self.handshake.as_ref().is_some_and(|ask| ask.protocols.contains(marker));
+        is_offered.then(|| HeaderValue::from_str(marker).ok()).flatten()
+    }
+
+    /// A mask for what the gate itself says to the app.
+    pub fn mask(&self) -> [u8; 4] {
+        [self.random[0], self.random[5], self.random[9], self.random[14]]
+    }
+
     /// What the app is told of it.
     pub fn told<'a>(&'a self, identity: Option<&'a Identity>, sid: Option<&'a str>, member: &'a Member) -> Told<'a> {
         Told {

@@ -24,7 +24,11 @@ use super::{
     session::{Attendance, Key, Reason},
 };
 use crate::{
-    codec::payload,
+    codec::{
+        engine::Revision,
+        payload,
+        payload3::{self, Follower},
+    },
     http::{Body, BodyError, body, headers},
     policy::{Refusal, Refused},
     upstream::{
@@ -42,8 +46,8 @@ const BYTES_PER_SECOND: u64 = 1024;
 pub struct Taken {
     pub body: Body,
     pub size: u64,
-    /// It ends its Engine.IO session.
-    pub is_closing: bool,
+    /// The same, where it is short enough to have been collected.
+    pub whole: Option<Bytes>,
     /// It is not all here yet.
     pub upload: Option<Upload>,
 }
@@ -62,14 +66,21 @@ pub async fn client_body(incoming: Incoming, largest: u64, patience: Duration) -
             let upload = turn.watch();
             let started = Instant::now();
             let bounded = Bounded { inner: incoming, left: largest, read: 0, started, heard: started, patience, timer, turn };
-            Ok(Taken { body: bounded.boxed_unsync(), size, is_closing: false, upload: Some(upload) })
+            Ok(Taken { body: bounded.boxed_unsync(), size, whole: None, upload: Some(upload) })
         }
-        Some(0) => Ok(Taken { body: body::empty(), size: 0, is_closing: false, upload: None }),
+        Some(0) => Ok(Taken { body: body::empty(), size: 0, whole: None, upload: None }),
         _ => {
             let bytes = collect(incoming, largest, patience).await?;
-            let (size, is_closing) = (bytes.len() as u64, payload::is_closing(&bytes));
-            Ok(Taken { body: body::full(bytes), size, is_closing, upload: None })
+            Ok(Taken { size: bytes.len() as u64, body: body::full(bytes.clone()), whole: Some(bytes), upload: None })
         }
+    }
+}
+
+/// Whether a whole polling body ends its session.
+pub fn is_closing(revision: Revision, body: &[u8]) -> bool {
+    match revision {
+        Revision::Three => payload3::is_closing(body),
+        Revision::Four => payload::is_closing(body),
     }
 }
 
@@ -223,7 +234,7 @@ pub struct Attended {
     attendance: Attendance,
     ledger: Arc<Ledger>,
     bytes: Counter,
-    /// The end of what has passed, as much as a separator and a close packet take.
+    /// How what has passed ends.
     tail: Tail,
     /// For the next bytes of the app.
     patience: Duration,
@@ -245,27 +256,42 @@ fn next(until: Instant, left: Option<Duration>) -> Instant {
     left.map_or(until, |left| until.min(Instant::now() + left.max(MOMENT)))
 }
 
-/// The last two bytes of a body, and whether it has more.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tail {
-    last: [u8; 2],
-    length: u64,
+/// The end of a body that passes.
+#[derive(Clone, Copy, Debug)]
+enum Tail {
+    /// Packets have lengths, which must be followed.
+    Three(Follower),
+    /// The last two bytes, as much as a separator and a close packet take, and whether there are more.
+    Four { last: [u8; 2], length: u64 },
 }
 
 impl Tail {
-    fn add(&mut self, bytes: &[u8]) {
-        for byte in bytes.iter().skip(bytes.len().saturating_sub(2)) {
-            self.last = [self.last[1], *byte];
+    fn new(revision: Revision) -> Self {
+        match revision {
+            Revision::Three => Self::Three(Follower::default()),
+            Revision::Four => Self::Four { last: [0; 2], length: 0 },
         }
-        self.length += bytes.len() as u64;
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Three(follower) => follower.feed(bytes),
+            Self::Four { last, length } => {
+                for byte in bytes.iter().skip(bytes.len().saturating_sub(2)) {
+                    *last = [last[1], *byte];
+                }
+                *length += bytes.len() as u64;
+            }
+        }
     }
 
     /// Whether the body that ends here ends with the close packet.
     fn is_closing(self) -> bool {
-        match self.length {
-            0 => false,
-            1 => payload::is_closing(&self.last[1..]),
-            _ => payload::is_closing(&self.last),
+        match self {
+            Self::Three(follower) => follower.is_closing(),
+            Self::Four { length: 0, .. } => false,
+            Self::Four { last, length: 1 } => payload::is_closing(&last[1..]),
+            Self::Four { last, .. } => payload::is_closing(&last),
         }
     }
 }
@@ -273,7 +299,8 @@ impl Tail {
 impl Attended {
     pub fn new(attendance: Attendance, venue: &Venue) -> Self {
         let (ledger, bytes) = (venue.ledger.clone(), venue.carried.polling_out.clone());
-        Self { attendance, ledger, bytes, tail: Tail::default(), patience: venue.patience.answer, watch: None }
+        let tail = Tail::new(attendance.session().revision);
+        Self { attendance, ledger, bytes, tail, patience: venue.patience.answer, watch: None }
     }
 
     /// Resolves when the rest of the body is not to be waited for any more: the session is over, or the app has fallen silent.

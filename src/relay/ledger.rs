@@ -8,11 +8,14 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::session::{Key, Reason, Session, Transport};
-use crate::telemetry::{Metrics, log, record};
+use crate::{
+    policy::{auth::Identity, revoke::Revocations},
+    telemetry::{Metrics, log, record},
+};
 
 /// The sessions of one gate.
 pub struct Ledger {
@@ -20,6 +23,8 @@ pub struct Ledger {
     /// Entries in all shards.
     entries: AtomicUsize,
     metrics: Arc<Metrics>,
+    /// Who may not be in it.
+    pub revocations: Arc<Revocations>,
 }
 
 /// How many sessions there are.
@@ -35,7 +40,13 @@ const REMEMBERED: Duration = Duration::from_secs(60);
 
 impl Ledger {
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), entries: AtomicUsize::new(0), metrics }
+        Self::heeding(Arc::default(), metrics)
+    }
+
+    /// One that keeps nobody who is revoked.
+    pub fn heeding(revocations: Arc<Revocations>, metrics: Arc<Metrics>) -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { shards, entries: AtomicUsize::new(0), metrics, revocations }
     }
 
     /// Enters a new session. One that is there already under this key (an app that gives the same id twice) is replaced and told to end.
@@ -51,6 +62,7 @@ impl Ledger {
             self.finish(&before, Reason::AppClosed);
             before.ending.tell(Reason::AppClosed);
         }
+        self.strike(&session);
         session
     }
 
@@ -62,14 +74,47 @@ impl Ledger {
         }
         // Made outside the lock: it leases a member and takes permits.
         let made = Arc::new(make()?);
-        Ok(self.with(key, |sessions| match sessions.entry(key) {
+        let session = self.with(key, |sessions| match sessions.entry(key) {
             Entry::Occupied(there) => there.get().clone(),
             Entry::Vacant(place) => {
                 self.entries.fetch_add(1, Ordering::Relaxed);
                 self.count_opened(&made);
                 place.insert(made).clone()
             }
-        }))
+        });
+        self.strike(&session);
+        Ok(session)
+    }
+
+    /// Ends a session that is revoked. Asked once more when it is in the ledger: what is revoked between the judgement and
+    /// here finds it either there or here.
+    fn strike(&self, session: &Arc<Session>) -> bool {
+        if self.revocations.is_empty() || session.ending.is_told() {
+            return false;
+        }
+        let struck = self.revocations.judge(session.who().as_ref(), Some(session.key.name()), SystemTime::now());
+        if let Some(struck) = struck {
+            self.end(session, struck.into());
+        }
+        struck.is_some()
+    }
+
+    /// Ends every session that is revoked now; how many.
+    pub fn strike_all(&self) -> usize {
+        self.live().iter().filter(|session| self.strike(session)).count()
+    }
+
+    /// Ends a session, whoever serves it. A poll that waits is answered and a WebSocket closed; the carriage of a WebSocket
+    /// counts what it moved and closes the entry itself.
+    pub fn end(&self, session: &Arc<Session>, reason: Reason) {
+        session.ending.tell(reason);
+        if let Some(judged) = &session.judged {
+            // Its client may have to be told how to stay away, and the app that it has left.
+            judged.end(reason, Instant::now());
+            judged.nudge();
+        } else if session.transport() == Transport::Polling {
+            self.close(session, reason);
+        }
     }
 
     fn count_opened(&self, session: &Session) {
@@ -102,11 +147,13 @@ impl Ledger {
         }
         self.metrics.closed.get_or_create_owned(&[("reason", reason.name())]).inc();
         let name = session.key.to_string();
-        let is_followed = log::follows(session.address, session.subject.as_deref()) || log::follows_session(&name);
+        let who = session.who();
+        let subject = who.as_ref().and_then(Identity::subject);
+        let is_followed = log::follows(session.address, subject) || log::follows_session(&name);
         let end = record::SessionEnd {
             session: &name,
             address: session.address,
-            subject: session.subject.as_deref(),
+            subject,
             path: &session.path,
             member: &session.member,
             transport: session.transport().name(),
@@ -151,10 +198,15 @@ impl Ledger {
 
     /// Every session that is not over.
     pub fn live(&self) -> Vec<Arc<Session>> {
+        self.live_where(|_| true)
+    }
+
+    /// Those of them that are asked for.
+    pub fn live_where(&self, is_wanted: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
         let mut live = Vec::new();
         for shard in &self.shards {
             let sessions = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            live.extend(sessions.values().filter(|session| !session.is_over()).cloned());
+            live.extend(sessions.values().filter(|session| !session.is_over() && is_wanted(session)).cloned());
         }
         live
     }

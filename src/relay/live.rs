@@ -7,18 +7,19 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::HeaderValue;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     admission::{Bench, Venue},
-    frames::{Carriage, Ended, Opening, Terms},
+    frames::{Carriage, Ended, Judging, Opening, Settle, Terms},
+    knock::Agreed,
+    late::Late,
     session::{Attendance, Reason, Session},
 };
 use crate::{
+    codec::frame::{self, Opcode},
     config::route::Kind,
     http::serve::Carrier,
     net::{Stream, dial::Line},
@@ -30,17 +31,6 @@ use crate::{
 const HAND_OVER: Duration = Duration::from_secs(5);
 /// Beyond the app's own heartbeat.
 pub const SILENCE_MARGIN: Duration = Duration::from_secs(5);
-
-/// The app's side of an agreed WebSocket.
-pub struct Agreed {
-    pub member: Arc<Member>,
-    pub line: Line,
-    /// Its place among the gate's connections to members.
-    pub tally: Tally,
-    /// What arrived together with the 101.
-    pub early: Bytes,
-    pub protocol: Option<HeaderValue>,
-}
 
 /// A WebSocket that is about to open, and what it holds from then on.
 pub struct Life {
@@ -55,40 +45,85 @@ pub struct Life {
     pub mask: [u8; 4],
 }
 
+/// The app's side of a WebSocket.
+pub enum Far {
+    Agreed(Agreed, Option<Box<dyn Opening>>),
+    /// It has heard nothing yet. What the client is told first, where it is told anything.
+    Late(Box<Late>, Arc<Member>, Option<Vec<u8>>),
+}
+
 /// An open WebSocket.
-struct Live<C> {
+struct Live<C, U> {
     life: Life,
-    carriage: Carriage<C, Line>,
-    tally: Tally,
+    carriage: Carriage<C, U>,
+    /// Its place among the gate's connections to members, where it has one from the beginning.
+    tally: Option<Tally>,
 }
 
 impl Life {
     /// Waits for the client's connection and gives everything to a task of its own: this one has HTTP's sizes.
-    pub async fn begin(self, on_upgrade: OnUpgrade, agreed: Agreed, opening: Option<Box<dyn Opening>>) {
+    pub async fn begin(self, on_upgrade: OnUpgrade, far: Far) {
         let Ok(Ok(client)) = tokio::time::timeout(HAND_OVER, on_upgrade).await else { return self.never_began() };
-        let tasks = self.bench.tasks.clone();
         // HTTP/1.1 gives the bare connection back; an HTTP/2 stream stays wrapped.
         match client.downcast::<Carrier>() {
             Ok(parts) => {
                 let stream: Stream = parts.io.into_inner().into_untimed();
-                tasks.spawn(self.open(stream, &parts.read_buf, agreed, opening).live());
+                self.meet(stream, &parts.read_buf, far);
             }
-            Err(client) => {
-                tasks.spawn(self.open(TokioIo::new(client), &[], agreed, opening).live());
+            Err(client) => self.meet(TokioIo::new(client), &[], far),
+        }
+    }
+
+    fn meet<C>(self, client: C, early: &[u8], far: Far)
+    where
+        C: AsyncRead + AsyncWrite + End + Send + Unpin + 'static,
+    {
+        let tasks = self.bench.tasks.clone();
+        match far {
+            Far::Agreed(Agreed { member, line, tally, early: spoken, .. }, opening) => {
+                let carriage = self.carriage((client, early), (line, &spoken), &member, opening, None);
+                tasks.spawn(Box::new(Live { life: self, carriage, tally: Some(tally) }).live());
+            }
+            Far::Late(late, member, open) => {
+                let carriage = self.carriage((client, early), (late, &[]), &member, None, open);
+                tasks.spawn(Box::new(Live { life: self, carriage, tally: None }).live());
             }
         }
     }
 
-    /// `early` are HTTP's whole buffers, on both sides: only what is in them is kept.
-    fn open<C>(self, client: C, early: &[u8], agreed: Agreed, opening: Option<Box<dyn Opening>>) -> Box<Live<C>>
+    /// Early bytes are HTTP's whole buffers, on both sides: only what is in them is kept. `first` is said to the client first.
+    fn carriage<C, U>(
+        &self,
+        client: (C, &[u8]),
+        upstream: (U, &[u8]),
+        member: &Member,
+        opening: Option<Box<dyn Opening>>,
+        first: Option<Vec<u8>>,
+    ) -> Carriage<C, U>
     where
         C: AsyncRead + AsyncWrite + End + Unpin,
+        U: AsyncRead + AsyncWrite + Reset + Unpin,
     {
-        let Agreed { member, line, tally, early: spoken, .. } = agreed;
-        let terms = Arc::new(self.terms(&member));
-        let session = self.session.clone();
-        let carriage = Carriage::new((client, early), (line, &spoken), opening, terms, session).gathering(C::gather);
-        Box::new(Live { life: self, carriage, tally })
+        let terms = Arc::new(self.terms(member));
+        let mut carriage = Carriage::new(client, upstream, opening, terms, self.session.clone()).gathering(C::gather);
+        if let Some(first) = first {
+            carriage = carriage.saying(frame::write(Opcode::Text, &first, None));
+        }
+        match self.judging(U::IS_LATE) {
+            Some(judging) => carriage.judged_by(judging),
+            None => carriage,
+        }
+    }
+
+    /// What a judged session's carriage is given.
+    fn judging(&self, is_unopened: bool) -> Option<Judging> {
+        let judged = self.session.judged.clone()?;
+        let (venue, guard) = (self.venue.clone(), judged.clone());
+        let settle: Settle = Box::new(move |question| {
+            let (venue, guard) = (venue.clone(), guard.clone());
+            Box::pin(async move { guard.settle(&venue, question).await })
+        });
+        Some(Judging { judged, settle, is_upgrade: self.upgraded, is_unopened })
     }
 
     fn terms(&self, member: &Member) -> Terms {
@@ -96,7 +131,7 @@ impl Life {
         let is_engine = venue.kind == Kind::Socketio;
         Terms {
             limits: venue.limits,
-            // A client of Engine.IO answers the app's pings.
+            // A client of Engine.IO answers the app's pings; in revision 3 it pings by itself, as often.
             silence: if is_engine { venue.heartbeat(member) + SILENCE_MARGIN } else { venue.patience.ping * 2 },
             ping: (!is_engine).then_some(venue.patience.ping),
             stall: venue.patience.stall,
@@ -106,7 +141,8 @@ impl Life {
         }
     }
 
-    fn ended(self, ended: Ended) {
+    /// `has_come_over`: whether an upgrade has come about, where that is known.
+    fn ended(self, ended: Ended, has_come_over: Option<bool>) {
         let session = &self.session;
         let metrics = &self.venue.metrics;
         session.bytes_in.fetch_add(ended.moved.bytes_in, Ordering::Relaxed);
@@ -115,7 +151,7 @@ impl Life {
         session.messages_out.fetch_add(ended.moved.messages_out, Ordering::Relaxed);
         session.close_code.store(ended.code.unwrap_or(0), Ordering::Relaxed);
         // A client that upgrades says `2probe` and then `5`: one that never came so far goes on by polling.
-        let did_upgrade = ended.moved.messages_in >= 2;
+        let did_upgrade = has_come_over.unwrap_or(ended.moved.messages_in >= 2);
         if self.upgraded {
             let outcome = if did_upgrade { "done" } else { "failed" };
             metrics.upgrades.get_or_create_owned(&[("outcome", outcome)]).inc();
@@ -137,9 +173,10 @@ impl Life {
     }
 }
 
-impl<C> Live<C>
+impl<C, U> Live<C, U>
 where
     C: AsyncRead + AsyncWrite + End + Unpin,
+    U: AsyncRead + AsyncWrite + Reset + Unpin,
 {
     /// Carries to the end. A panic ends this WebSocket alone.
     async fn live(self: Box<Self>) {
@@ -158,13 +195,14 @@ where
             () = stop.cancelled() => self.carriage.cut(Reason::Draining),
         };
         let Self { life, carriage, tally } = *self;
+        let has_come_over = carriage.has_come_over();
         let (mut client, upstream) = carriage.into_ends();
         if ended.reset {
             client.reset();
-            linger_not(upstream.tcp());
+            upstream.reset();
         }
         drop((client, upstream, tally));
-        life.ended(ended);
+        life.ended(ended, has_come_over);
     }
 }
 
@@ -194,6 +232,31 @@ impl End for TokioIo<Upgraded> {
 
     /// Frames of a stream are gathered by its connection.
     fn gather(&mut self) {}
+}
+
+/// How an app's connection ends as rudely as its other half has.
+trait Reset {
+    /// The app may have heard nothing yet.
+    const IS_LATE: bool;
+    fn reset(&self);
+}
+
+impl Reset for Line {
+    const IS_LATE: bool = false;
+
+    fn reset(&self) {
+        linger_not(self.tcp());
+    }
+}
+
+impl Reset for Box<Late> {
+    const IS_LATE: bool = true;
+
+    fn reset(&self) {
+        if let Some(line) = self.line() {
+            linger_not(line.tcp());
+        }
+    }
 }
 
 /// Closing with a linger of zero sends RST instead of FIN.

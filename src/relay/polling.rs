@@ -1,8 +1,9 @@
 //! Engine.IO by long polling: opening a session (the one answer whose first packet is rewritten), its polls and its POSTs.
 //! A poll is exchanged one to one with the app and streams; it is never cut before the app's own heartbeat would have ended
-//! it, and it ends early only when the session does.
+//! it (a ping, in Engine.IO 3 the answer to the client's), and it ends early only when the session does.
 
 use std::{
+    borrow::Cow,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant, SystemTime},
 };
@@ -15,15 +16,16 @@ use super::{
     admission::{Admission, Answered, Bench, Opener, Seat, Venue},
     errand::Errand,
     exchange::{self, Attended, Carried, Wait},
-    judged::app,
+    judged::{app, hearing},
     outgoing,
     seal::{self, Note},
     session::{Attendance, Held, LAST_WORDS, Lane, QUIET, Reason, Session, Transport},
 };
 use crate::{
     codec::{
-        engine::{self, Open, Rewrite},
+        engine::{self, Kind, Open, Revision, Rewrite},
         payload,
+        payload3::{self, Form, Packet},
     },
     config::socketio::Transport as Allowed,
     http::{Body, body},
@@ -83,16 +85,21 @@ async fn seal_first(venue: &Venue, admission: Admission, answer: Response<Body>)
         .map_err(|_| Refused::from(Refusal::UpstreamTimeout))?
         .map_err(|_| invalid("the open packet broke off or is too large"))?
         .to_bytes();
-    let (first, rest) = payload::split_first(&body);
-    let member = admission.seat.member();
-    let (mut rewritten, note, open) =
-        exchange_open(venue, member, blank(venue, &admission), first).map_err(|error| invalid(&error))?;
-    rewritten.extend_from_slice(rest);
-    let member = member.clone();
+    let member = admission.seat.member().clone();
+    let mut first = First::read(admission.revision, &body).map_err(invalid)?;
+    let (packet, note, open) =
+        exchange_open(venue, &member, blank(venue, &admission), &first.packet).map_err(|error| invalid(&error))?;
+    first.packet = packet.into();
     let session = enter(venue, &note, admission)?;
     if let Some(judged) = &session.judged {
+        // The guard sees what follows, and the next poll brings it: an app of Engine.IO 3 may have joined the main namespace.
+        let rest = first.take_rest();
+        if !rest.is_empty() {
+            hearing::hear(judged, rest);
+        }
         judged.app.polls(app::Seat { sid: note.sid.as_str().into(), member, largest: open.max_payload });
     }
+    let rewritten = first.write();
     // For the record.
     parts.extensions.insert(note.key());
     parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(rewritten.len()));
@@ -100,6 +107,44 @@ async fn seal_first(venue: &Venue, admission: Admission, answer: Response<Body>)
     drop_engine_cookie(&mut parts.headers);
     no_store(&mut parts.headers);
     Ok(Response::from_parts(parts, body::full(rewritten)))
+}
+
+/// The first answer of a session, taken apart: its open packet, and what follows that.
+struct First<'a> {
+    packet: Cow<'a, [u8]>,
+    rest: &'a [u8],
+    /// In Engine.IO 3 a packet's length stands before it.
+    form: Option<Form>,
+}
+
+impl<'a> First<'a> {
+    fn read(revision: Revision, body: &'a [u8]) -> Result<Self, &'static str> {
+        if revision == Revision::Four {
+            let (packet, rest) = payload::split_first(body);
+            return Ok(Self { packet: packet.into(), rest, form: None });
+        }
+        let form = Form::of(body);
+        match form.split_first(body) {
+            Ok((Packet::Text { kind: Kind::Open, text }, rest)) => {
+                Ok(Self { packet: format!("0{text}").into_bytes().into(), rest, form: Some(form) })
+            }
+            _ => Err("the first answer does not begin with an open packet of Engine.IO 3"),
+        }
+    }
+
+    /// What follows, for whoever reads it on its own.
+    fn take_rest(&mut self) -> &'a [u8] {
+        let rest = std::mem::take(&mut self.rest);
+        if self.form.is_some() { rest } else { rest.get(1..).unwrap_or_default() }
+    }
+
+    fn write(self) -> Vec<u8> {
+        let packet = match (self.form, std::str::from_utf8(&self.packet)) {
+            (Some(form), Ok(packet)) => form.join(&[Packet::Text { kind: Kind::Open, text: &packet[1..] }]),
+            _ => self.packet.into_owned(),
+        };
+        [&packet, self.rest].concat()
+    }
 }
 
 /// Exchanges the app's open packet for the one a client may see; also what a session's later requests need to know. `note`
@@ -121,6 +166,7 @@ pub fn blank(venue: &Venue, admission: &Admission) -> Note {
         member: admission.seat.member().id(),
         sid: String::new(),
         is_local: false,
+        revision: admission.revision,
         identity: admission.identity.clone(),
         token: admission.token,
         origin: admission.grant.tag(),
@@ -132,6 +178,7 @@ fn enter(venue: &Venue, note: &Note, admission: Admission) -> Result<Arc<Session
     let lease = admission.seat.into_lease(venue)?;
     let by = Opener {
         transport: Transport::Polling,
+        revision: note.revision,
         identity: note.identity.as_ref(),
         address: admission.address,
         origin: note.origin,
@@ -162,9 +209,9 @@ pub async fn poll(
         biased;
         answer = answer => answer.map_err(|error| lost(venue, &session, &error))?,
         reason = over(&session) => {
-            // Client libraries start over after this answer; what they still post is refused from here on.
+            // What its client still posts is refused from here on.
             venue.ledger.close(&session, reason);
-            return Err(Refused::because(Refusal::SessionUnknown, reason.name()));
+            return Err(reason.refused());
         }
     };
     Ok(give_back(venue, session.clone(), answer, attendance))
@@ -184,7 +231,7 @@ pub async fn post(
     let taken = exchange::client_body(incoming, venue.limits.message, venue.patience.body).await?;
     session.bytes_in.fetch_add(taken.size, Ordering::Relaxed);
     venue.carried.polling_in.inc_by(taken.size);
-    if taken.size > engine::HEARTBEAT {
+    if taken.size > heartbeat(session.revision) {
         session.speaks(Instant::now());
     }
     let request = request(venue, note, &admission, errand, taken.body);
@@ -193,10 +240,19 @@ pub async fn post(
         .await
         .map_err(|error| lost(venue, &session, &error))?;
     // What carries the session decides: an app refuses packets by polling once a WebSocket does.
-    if taken.is_closing && answer.status().is_success() && session.transport() == Transport::Polling {
+    let closes = taken.whole.is_some_and(|body| exchange::is_closing(session.revision, &body));
+    if closes && answer.status().is_success() && session.transport() == Transport::Polling {
         venue.ledger.close(&session, Reason::ClientClosed);
     }
     Ok(give_back(venue, session.clone(), answer, attendance))
+}
+
+/// Bytes of a body that holds a heartbeat and nothing else: in Engine.IO 3 a ping with its length, in 4 a pong.
+fn heartbeat(revision: Revision) -> u64 {
+    match revision {
+        Revision::Three => payload3::HEARTBEAT,
+        Revision::Four => engine::HEARTBEAT,
+    }
 }
 
 fn attend(session: &Arc<Session>, lane: Lane) -> Result<Attendance, Refused> {

@@ -16,7 +16,7 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::session::Key;
-use crate::{config::Secret, policy::auth::Identity, upstream::MemberId};
+use crate::{codec::engine::Revision, config::Secret, policy::auth::Identity, upstream::MemberId};
 
 /// What a session id says, once opened.
 #[derive(Clone, Debug)]
@@ -28,6 +28,7 @@ pub struct Note {
     pub sid: String,
     /// The id is ours: only the gate that made it knows the session.
     pub is_local: bool,
+    pub revision: Revision,
     pub identity: Option<Identity>,
     /// Recognises the token that opened the session without checking its signature again.
     pub token: Option<TokenMark>,
@@ -99,6 +100,8 @@ const KEY_ID: usize = 4;
 const VERSION: u8 = 1;
 /// The same form, with an id of ours. Gates that do not know it take it for a session they do not have, which is so.
 const LOCAL: u8 = 2;
+/// The form of the first version, of a session of Engine.IO 3. The same goes for gates that do not know it.
+const THREE: u8 = 3;
 /// Longer than any id this gate makes: `codec/engine` takes app ids of at most 256 bytes, an identity has at most 2 KiB.
 pub const LONGEST: usize = 4096;
 const LONGEST_FIELD: usize = 2048;
@@ -227,7 +230,13 @@ impl Note {
 
     fn write(&self) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(160);
-        out.push(if self.is_local { LOCAL } else { VERSION });
+        out.push(match (self.is_local, self.revision) {
+            (false, Revision::Four) => VERSION,
+            (true, Revision::Four) => LOCAL,
+            (false, Revision::Three) => THREE,
+            // Nothing in such a session could tell who its client is.
+            (true, Revision::Three) => return None,
+        });
         out.extend_from_slice(&self.route.to_be_bytes());
         out.extend_from_slice(&self.member.0.to_be_bytes());
         out.extend_from_slice(&self.origin.unwrap_or(0).to_be_bytes());
@@ -248,9 +257,10 @@ impl Note {
 
     fn read(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
-        let is_local = match take::<1>(&mut rest)? {
-            [VERSION] => false,
-            [LOCAL] => true,
+        let (is_local, revision) = match take::<1>(&mut rest)? {
+            [VERSION] => (false, Revision::Four),
+            [LOCAL] => (true, Revision::Four),
+            [THREE] => (false, Revision::Three),
             [_] => return None,
         };
         let route = u64::from_be_bytes(take(&mut rest)?);
@@ -266,7 +276,7 @@ impl Note {
             true => None,
             false => Some(Identity::sealed(serde_json::from_slice(take_field(&mut rest)?).ok()?)),
         };
-        rest.is_empty().then_some(Self { route, member, sid, is_local, identity, token, origin, address })
+        rest.is_empty().then_some(Self { route, member, sid, is_local, revision, identity, token, origin, address })
     }
 }
 

@@ -14,17 +14,28 @@ use std::{
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::judged::Judged;
-use crate::{codec::frame::FrameError, policy::limit::Permit, upstream::Lease};
+pub use super::reason::Reason;
+use crate::{
+    codec::engine::Revision,
+    policy::{auth::Identity, limit::Permit, revoke::SessionName},
+    upstream::Lease,
+};
 
 /// The name of a session inside a gate, and on every replica. Derived from the member and the app's own session id, so that
 /// every request of the session finds it. Clients never see it, and it opens nothing.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Key(pub u128);
 
-/// As operators read it, in records and in `log.debug_for`: its first half, in hexadecimal.
+impl Key {
+    /// As operators know it, in records, in `log.debug_for` and at the admin door: its first half.
+    pub fn name(self) -> SessionName {
+        SessionName((self.0 >> 64) as u64)
+    }
+}
+
 impl fmt::Display for Key {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{:016x}", self.0 >> 64)
+        self.name().fmt(out)
     }
 }
 
@@ -43,130 +54,6 @@ impl Transport {
             Self::Polling => "polling",
             Self::WebSocket => "websocket",
         }
-    }
-}
-
-/// Why a session or a WebSocket ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
-pub enum Reason {
-    ClientClosed,
-    AppClosed,
-    ClientGone,
-    AppGone,
-    AppInvalid,
-    AppStalled,
-    Expired,
-    Draining,
-    Silent,
-    SlowReader,
-    TooLarge,
-    Malformed,
-    Flooded,
-    Abandoned,
-    MemberGone,
-    MalformedPacket,
-    Abuse,
-    Revoked,
-    Killed,
-    ConnectTimeout,
-    /// Its client has said nothing but heartbeats for too long.
-    Idle,
-    RouteGone,
-    /// The rules of its route look inside sessions now, and nobody has read along from its beginning.
-    RulesChanged,
-    /// It has lasted as long as any session may.
-    LifeOver,
-}
-
-impl Reason {
-    pub const ALL: [Self; 24] = [
-        Self::ClientClosed,
-        Self::AppClosed,
-        Self::ClientGone,
-        Self::AppGone,
-        Self::AppInvalid,
-        Self::AppStalled,
-        Self::Expired,
-        Self::Draining,
-        Self::Silent,
-        Self::SlowReader,
-        Self::TooLarge,
-        Self::Malformed,
-        Self::Flooded,
-        Self::Abandoned,
-        Self::MemberGone,
-        Self::MalformedPacket,
-        Self::Abuse,
-        Self::Revoked,
-        Self::Killed,
-        Self::ConnectTimeout,
-        Self::Idle,
-        Self::RouteGone,
-        Self::RulesChanged,
-        Self::LifeOver,
-    ];
-
-    /// The stable name, the same in log, metric and `/status`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ClientClosed => "client_closed",
-            Self::AppClosed => "app_closed",
-            Self::ClientGone => "client_gone",
-            Self::AppGone => "app_gone",
-            Self::AppInvalid => "app_invalid",
-            Self::AppStalled => "app_stalled",
-            Self::Expired => "token_expired",
-            Self::Draining => "draining",
-            Self::Silent => "client_silent",
-            Self::SlowReader => "slow_reader",
-            Self::TooLarge => "payload_too_large",
-            Self::Malformed => "malformed_frames",
-            Self::Flooded => "control_flood",
-            Self::Abandoned => "abandoned",
-            Self::MemberGone => "member_gone",
-            Self::MalformedPacket => "packet_malformed",
-            Self::Abuse => "abuse",
-            Self::Revoked => "revoked",
-            Self::Killed => "killed",
-            Self::ConnectTimeout => "connect_timeout",
-            Self::Idle => "session_idle",
-            Self::RouteGone => "route_gone",
-            Self::RulesChanged => "rules_changed",
-            Self::LifeOver => "session_life",
-        }
-    }
-
-    /// The close code and text a WebSocket client is told when the gate ends it for this reason. Registered codes where
-    /// one says it (RFC 6455 section 7.4.1 and the IANA registry), else from the private range.
-    pub fn closing(self) -> (u16, &'static str) {
-        let code = match self {
-            Self::Expired => 4401,
-            Self::Revoked | Self::Killed => 4403,
-            Self::Abuse => 4429,
-            Self::MalformedPacket => 4400,
-            Self::Draining | Self::RouteGone | Self::RulesChanged => 1012,
-            // Client libraries connect anew after these.
-            Self::Silent | Self::Abandoned | Self::Idle | Self::LifeOver | Self::ConnectTimeout => 4408,
-            Self::TooLarge => 1009,
-            Self::Malformed => 1002,
-            Self::Flooded | Self::SlowReader => 1008,
-            Self::AppGone | Self::AppInvalid | Self::AppStalled | Self::MemberGone => 1014,
-            Self::ClientClosed | Self::AppClosed | Self::ClientGone => 1000,
-        };
-        (code, self.name())
-    }
-
-    /// What a client's own frames were at fault for.
-    pub fn for_client_fault(error: FrameError) -> Self {
-        match error {
-            FrameError::TooLarge | FrameError::TooManyFragments => Self::TooLarge,
-            _ => Self::Malformed,
-        }
-    }
-
-    fn from_u8(value: u8) -> Self {
-        Self::ALL.into_iter().find(|reason| *reason as u8 == value).unwrap_or(Self::AppGone)
     }
 }
 
@@ -246,10 +133,12 @@ pub struct Session {
     pub path: String,
     /// Where it lives.
     pub member: String,
-    pub subject: Option<String>,
+    /// Who opened it; `None` where nobody needs to be known.
+    pub identity: Option<Identity>,
     pub address: IpAddr,
     pub expires: Option<SystemTime>,
     pub opened: Instant,
+    pub revision: Revision,
     pub ending: Ending,
     started_as: Transport,
     websocket: AtomicBool,
@@ -291,7 +180,8 @@ pub struct Opened {
     pub tag: u64,
     pub path: String,
     pub transport: Transport,
-    pub subject: Option<String>,
+    pub revision: Revision,
+    pub identity: Option<Identity>,
     pub address: IpAddr,
     pub expires: Option<SystemTime>,
     pub origin: Option<u64>,
@@ -313,10 +203,11 @@ impl Session {
             route: opened.route,
             tag: opened.tag,
             path: opened.path,
-            subject: opened.subject,
+            identity: opened.identity,
             address: opened.address,
             expires: opened.expires,
             opened: now,
+            revision: opened.revision,
             ending: Ending::default(),
             started_as: opened.transport,
             websocket: AtomicBool::new(opened.transport == Transport::WebSocket),
@@ -340,6 +231,14 @@ impl Session {
             member: opened.held.lease.member().url().to_string(),
             held: Mutex::new(Some(opened.held)),
             judged: opened.judged,
+        }
+    }
+
+    /// Who it is: whoever its packets have named last, else who opened it.
+    pub fn who(&self) -> Option<Identity> {
+        match &self.judged {
+            Some(judged) => judged.guard().identity().cloned(),
+            None => self.identity.clone(),
         }
     }
 

@@ -87,6 +87,8 @@ pub struct Metrics {
     pub limiter_keys: Gauge,
     /// Keys that shared the overflow bucket because the limiter was full.
     pub limiter_overflow: Counter,
+    /// Revocations that hold.
+    pub revocations: Gauge,
     /// Version of the configuration in effect, counted from 1.
     pub generation: Gauge,
     /// Reloads, by outcome: `taken`, `refused`.
@@ -170,6 +172,7 @@ impl Default for Metrics {
             answer_seconds,
             limiter_keys: make!("limiter_keys", "Addresses and users the limiters remember", Gauge::default()),
             limiter_overflow: make!("limiter_overflow", "Judgements made by the shared overflow bucket", Counter::default()),
+            revocations: make!("revocations", "Revocations that hold", Gauge::default()),
             generation: make!("generation", "Version of the configuration in effect", Gauge::default()),
             reloads: make!("reloads", "Reloads by outcome", Family::default()),
             panics: make!("panics", "Panics that ended one request or one connection", Counter::default()),

@@ -1,7 +1,11 @@
 //! The one record a request or a session leaves behind: who, where, what was decided and why. Never a token, a query, a
 //! session id or a payload.
 
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use tracing::{Level, event};
 
@@ -71,6 +75,18 @@ pub struct Shadow<'a> {
     pub refusal: &'static str,
     /// The rule, and what it is about.
     pub detail: &'a dyn fmt::Display,
+}
+
+/// Something that an operator has changed, or tried to, at the admin door.
+#[derive(Clone, Copy, Debug)]
+pub struct Deed<'a> {
+    /// `revoke`, `unrevoke`, `kill`, `reload`.
+    pub deed: &'static str,
+    /// Who did it.
+    pub address: SocketAddr,
+    /// To whom; empty when nothing came of it.
+    pub what: &'a str,
+    pub status: u16,
 }
 
 /// Whether a request's record would be written: where it would not, it need not be put together.
@@ -185,4 +201,10 @@ pub fn packet(packet: &Packet<'_>) {
     } else {
         event!(target: SECURITY, Level::INFO, session, subject, refusal, detail, "packet refused");
     }
+}
+
+/// One line for whatever is done at the admin door.
+pub fn deed(deed: &Deed<'_>) {
+    let Deed { deed, address, what, status } = *deed;
+    event!(target: SECURITY, Level::INFO, deed, %address, what, status, "admin");
 }

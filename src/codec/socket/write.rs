@@ -16,6 +16,11 @@ pub fn connect_error(namespace: &str, message: &str, data_json: Option<&str>) ->
     packet(Kind::ConnectError, namespace, None, &format!("{{\"message\":{message}{data}}}"))
 }
 
+/// Refuses a namespace to a client of Socket.IO 2, which shows whatever JSON it gets.
+pub fn error(namespace: &str, json: &str) -> String {
+    packet(Kind::ConnectError, namespace, None, json)
+}
+
 /// Leaves a namespace. Without data: clients take a packet with any for an error.
 pub fn disconnect(namespace: &str) -> String {
     packet(Kind::Disconnect, namespace, None, "")

@@ -20,6 +20,7 @@ pub fn judge(config: &Config, provenance: &Provenance, problems: &mut Vec<Proble
     listening::tls(&config.tls, &mut bench);
     listening::seal(&config.seal, &mut bench);
     listening::admin(config, &mut bench);
+    listening::revocation(&config.revocation, &mut bench);
     listening::log(&config.log, &mut bench);
     carriage::upstreams(config, &mut bench);
     carriage::routes(config, &mut bench);

@@ -1,4 +1,4 @@
-//! `[listen]`, `[tls]`, `[seal]`, `[admin]` and `[log]`: the doors, and what they are locked with.
+//! `[listen]`, `[tls]`, `[seal]`, `[admin]`, `[revocation]` and `[log]`: the doors, and what they are locked with.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,6 +8,7 @@ use crate::config::{
     listen::Listen,
     log::{Log, is_session_name},
     origin::{HostPattern, Pattern, PortPattern},
+    revocation::Revocation,
     socketio::Seal,
     tls::Tls,
 };
@@ -21,6 +22,9 @@ const HEAD_SIZES: std::ops::RangeInclusive<u64> = 8_192..=1 << 20;
 const MOST_WORKERS: usize = 512;
 
 const TOKEN_SIZE: usize = 16;
+
+/// Each takes some hundreds of bytes in memory and in the file.
+const MOST_REVOCATIONS: usize = 1_000_000;
 
 pub fn listen(config: &Config, bench: &mut Bench<'_>) {
     let listen = &config.listen;
@@ -116,6 +120,14 @@ pub fn admin(config: &Config, bench: &mut Bench<'_>) {
     if !at.ip().to_canonical().is_loopback() && admin.token.is_none() {
         let instead = "Set admin.token_file, or use 127.0.0.1; for probes and metrics alone use admin.probe_address";
         bench.refuse("admin.address", "the admin door is open to other machines without a token", instead);
+    }
+}
+
+pub fn revocation(revocation: &Revocation, bench: &mut Bench<'_>) {
+    bench.refuse_zero("revocation", &[("longest_token", revocation.longest_token)]);
+    if !(1..=MOST_REVOCATIONS).contains(&revocation.most) {
+        let what = format!("{} revocations are too few or too many", revocation.most);
+        bench.refuse("revocation.most", what, format!("Use 1 to {MOST_REVOCATIONS}"));
     }
 }
 

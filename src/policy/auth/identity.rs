@@ -23,6 +23,12 @@ pub struct SealedIdentity {
     pub tenant: Option<String>,
     /// The token's `exp`, in seconds since 1970, without leeway.
     pub expires: Option<u64>,
+    /// The token's `iat`, in seconds since 1970: tokens can be revoked by when they were issued.
+    #[serde(default, rename = "iat", skip_serializing_if = "Option::is_none")]
+    pub issued: Option<u64>,
+    /// The token's `jti`, as [`token_id`](super::token_id) keeps it: one token can be revoked by it.
+    #[serde(default, rename = "jti", skip_serializing_if = "Option::is_none")]
+    pub token_id: Option<String>,
     /// Chosen claims by their configured path.
     pub claims: Map<String, Value>,
 }
@@ -78,6 +84,16 @@ impl Identity {
     /// The token's `exp`, in seconds since 1970, without leeway.
     pub fn expires(&self) -> Option<u64> {
         self.0.expires
+    }
+
+    /// The token's `iat`, in seconds since 1970. None: it does not say, or the session is older than this being kept.
+    pub fn issued(&self) -> Option<u64> {
+        self.0.issued
+    }
+
+    /// The token's own name, as `token_id` keeps it.
+    pub fn token_id(&self) -> Option<&str> {
+        self.0.token_id.as_deref()
     }
 
     /// A chosen claim by its configured path.

@@ -15,6 +15,7 @@ mod problem;
 mod refusal;
 mod rules;
 mod token;
+mod token_id;
 mod verifier;
 
 pub use announce::IdentityHeaders;
@@ -27,6 +28,8 @@ pub use problem::AuthProblem;
 pub use refusal::TokenRefusal;
 pub(in crate::policy) use rules::is_same_claim;
 pub use token::{Carrier, Found, Place, Places, TOKEN_SIZE, token_tag};
+pub use token_id::token_id;
+pub(in crate::policy) use verifier::to_seconds;
 pub use verifier::{Check, Explanation, Verifier};
 
 /// The strict JSON reader, as all of this room reads.

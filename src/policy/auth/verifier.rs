@@ -248,6 +248,6 @@ impl From<TokenRefusal> for Miss {
 }
 
 /// Seconds since 1970. A clock before that is a clock at 1970: every token is then from the future.
-fn to_seconds(now: SystemTime) -> u64 {
+pub(in crate::policy) fn to_seconds(now: SystemTime) -> u64 {
     now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

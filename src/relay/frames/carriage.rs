@@ -17,10 +17,15 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
     super::session::{Reason, Session},
+    court::{Bar, Court, Judging},
+    sieve::Sieve,
     terms::{Ended, Moved, Opening, Terms},
     way::{Broken, ControlBudget, Fault, Way},
 };
-use crate::codec::frame::{Limits, Sender, Walker};
+use crate::{
+    codec::frame::{Limits, Sender, Walker},
+    relay::guard::Side,
+};
 
 /// A client, an app server, and what moves between them. A future: it resolves when both are done.
 pub struct Carriage<C, U> {
@@ -31,6 +36,8 @@ pub struct Carriage<C, U> {
     /// From the app to the client.
     pub(super) down: Way,
     pub(super) opening: Option<Box<dyn Opening>>,
+    /// Where messages are judged; absent in a plain session.
+    pub(super) court: Option<Box<Court>>,
     pub(super) terms: Arc<Terms>,
     /// The client is gone when nothing has come from it for this long.
     pub(super) silence: Duration,
@@ -82,6 +89,7 @@ where
             up: Way::new(Walker::new(Sender::Client, terms.limits), client.1),
             down: Way::new(Walker::new(Sender::Server, Limits::NONE), upstream.1),
             opening,
+            court: None,
             timer: Box::pin(tokio::time::sleep_until(now)),
             ending,
             look: true,
@@ -97,6 +105,27 @@ where
             session,
             gather: |_| {},
         }
+    }
+
+    /// Has every message judged.
+    pub fn judged_by(mut self, judging: Judging) -> Self {
+        let (mask, revision) = (self.terms.mask, judging.judged.revision);
+        self.up.judged_by(Sieve::new(Side::Client, revision, Some(mask)));
+        self.down.judged_by(Sieve::new(Side::App, revision, None));
+        let court = Court::new(judging, mask, &mut self.down.words, &mut self.up.words);
+        self.court = Some(Box::new(court));
+        self
+    }
+
+    /// Says this to the client before anything else.
+    pub fn saying(mut self, frame: Vec<u8>) -> Self {
+        self.down.words.say(frame);
+        self
+    }
+
+    /// Whether an upgrade has come about, where that is known: in a judged session.
+    pub fn has_come_over(&self) -> Option<bool> {
+        self.court.as_ref().map(|court| court.has_say())
     }
 
     /// Tells the client's connection that its end is near: it may keep what is written back until it is flushed or closed, so that
@@ -148,23 +177,39 @@ where
         if self.leaving.is_none() && self.last_words.is_none() && self.ending.as_mut().poll(cx).is_ready() {
             match self.session.ending.reason() {
                 Reason::Draining => self.begin_last_words(),
-                reason => self.leave(reason),
+                reason => self.end_by(reason),
             }
         }
         loop {
+            if let Some(court) = &mut self.court {
+                court.poll(cx, &mut self.down.words, &mut self.up.words);
+            }
             let up = self.poll_up(cx);
+            if self.up.words.is_too_much() {
+                return Poll::Ready(self.end(Reason::AppStalled, true));
+            }
             let down = self.poll_down(cx);
+            if self.down.words.is_too_much() {
+                return Poll::Ready(self.end(Reason::SlowReader, true));
+            }
             match (up, down) {
                 (Err(end), _) | (_, Err(end)) => return Poll::Ready(end),
                 (Ok(Poll::Ready(())), Ok(Poll::Ready(()))) => return Poll::Ready(self.end(self.natural_end(), false)),
                 (Ok(up), Ok(down)) if up.is_ready() || down.is_ready() => self.after_half_end(),
                 _ => {}
             }
+            if self.court.is_some() {
+                self.leave_as_judged();
+            }
             if self.has_parted() {
                 return Poll::Ready(self.end(self.natural_end(), false));
             }
             // A frame of our own may have been decided on while the ways were polled.
-            if self.up.own_is_due() || (self.opening.is_none() && self.down.own_is_due()) {
+            let court = self.court.as_deref();
+            if self.up.word_is_due(court) || (self.opening.is_none() && self.down.word_is_due(court)) {
+                continue;
+            }
+            if self.up.is_paused || self.down.is_paused || court.is_some_and(|court| court.has_asked()) {
                 continue;
             }
             match self.poll_deadlines(cx) {
@@ -178,7 +223,8 @@ where
     fn poll_up(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Ended> {
         let now = &mut None;
         let (heard, pinged, controls) = (&mut self.heard, &mut self.pinged, &mut self.controls);
-        let moved = self.up.poll_move(cx, &mut self.client, &mut self.upstream, |scan| {
+        let bar = self.court.as_deref_mut().map(|court| Bar { court, back: &mut self.down.words });
+        let moved = self.up.poll_move(cx, &mut self.client, &mut self.upstream, bar, |scan| {
             let now = *now.get_or_insert_with(Instant::now);
             *heard = now;
             *pinged = false;
@@ -187,7 +233,10 @@ where
         match moved {
             Ok(poll) => Ok(poll),
             Err(Broken::Reader(error)) => Err(self.end(Reason::ClientGone, is_reset(&error))),
-            Err(Broken::Writer(_)) => {
+            Err(Broken::Writer(error)) => {
+                if self.leave_unreached(&error) {
+                    return Ok(Poll::Pending);
+                }
                 // The app listens no more, but what it said before may still be on its way to the client.
                 self.up.deaf = true;
                 self.up.shut = true;
@@ -221,13 +270,17 @@ where
             (self.gather)(&mut self.client);
         }
         let spoken = &mut self.spoken;
-        let moved = self.down.poll_move(cx, &mut self.upstream, &mut self.client, |_| {
+        let bar = self.court.as_deref_mut().map(|court| Bar { court, back: &mut self.up.words });
+        let moved = self.down.poll_move(cx, &mut self.upstream, &mut self.client, bar, |_| {
             *spoken = Instant::now();
             Ok(())
         });
         match moved {
             Ok(poll) => Ok(poll),
             Err(Broken::Reader(error)) => {
+                if self.leave_unreached(&error) {
+                    return Ok(Poll::Pending);
+                }
                 // Its last words may have been gathered for a goodbye that does not come.
                 let _ = Pin::new(&mut self.client).poll_flush(cx);
                 let has_closed = self.up.walker.is_closed() && self.down.walker.is_closed();

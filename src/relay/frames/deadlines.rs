@@ -25,7 +25,8 @@ where
 {
     /// The nearest deadline decides when we look again. `Ready(None)`: something new is to be sent.
     pub(super) fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ended>> {
-        if !std::mem::take(&mut self.look) {
+        let has_changed = self.court.as_ref().is_some_and(|court| court.has_changed);
+        if !std::mem::take(&mut self.look) && !has_changed {
             ready!(self.timer.as_mut().poll(cx));
         }
         let now = Instant::now();
@@ -59,7 +60,7 @@ where
             return Poll::Ready(None);
         }
         if let Some(reason) = self.session.overdue(now.into_std()) {
-            self.leave(reason);
+            self.end_by(reason);
             return Poll::Ready(None);
         }
         // While the client's own bytes wait for the app it cannot be heard.
@@ -69,10 +70,18 @@ where
         }
         if self.terms.ping.is_some_and(|every| now >= self.heard + every) && !self.pinged {
             self.pinged = true;
-            self.down.own = Some(frame::write(Opcode::Ping, b"", None));
+            self.down.words.signal(frame::write(Opcode::Ping, b"", None));
             return Poll::Ready(None);
         }
-        let next = self.next_deadline(now);
+        let mut next = self.next_deadline(now);
+        if let Some(court) = &mut self.court {
+            let again = court.tick(now.into_std(), &mut self.down.words, &mut self.up.words);
+            if court.has_changed {
+                // It has said something.
+                return Poll::Ready(None);
+            }
+            next = again.map_or(next, |again| next.min(now + again).max(now + SHORTEST));
+        }
         self.sleep_until(next, cx)
     }
 
@@ -91,7 +100,7 @@ where
             next = next.min(now + left);
         }
         // A stall may begin while we sleep; and a clock that was set is noticed within this time.
-        next.min(now + self.terms.stall).max(now + Duration::from_millis(5))
+        next.min(now + self.terms.stall).max(now + SHORTEST)
     }
 
     /// Whether the client has sent a message since the last look, or is sending one. Where the app's protocol has heartbeats they
@@ -111,3 +120,6 @@ where
         }
     }
 }
+
+/// What is due sooner may as well be looked at then.
+const SHORTEST: Duration = Duration::from_millis(5);

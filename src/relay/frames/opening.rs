@@ -1,6 +1,7 @@
 //! The first packet of a session that begins as a WebSocket: collected whole and exchanged before the client sees a byte.
 
 use std::{
+    ops::Range,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -59,7 +60,14 @@ where
             let Exchanged { packet, silence } = packet;
             self.silence = silence;
             let frame = frame::write(Opcode::Text, &packet, None);
+            let frame_size = frame.len();
             self.down.early.splice(before..payload.end, frame);
+            if self.court.is_some() {
+                // The guard sees what follows.
+                let rest = self.down.early.split_off(before + frame_size);
+                let front = std::mem::replace(&mut self.down.early, rest);
+                self.down.pass_unseen(front);
+            }
         }
         // What was collected is passed on by the ordinary way from here.
         Ok(Poll::Ready(()))
@@ -70,6 +78,26 @@ where
 enum First {
     Text { header: Header, before: usize },
     Other,
+}
+
+/// Where an app's first text stands in what it says.
+pub struct FirstText {
+    pub frame: Range<usize>,
+    pub payload: Range<usize>,
+}
+
+/// Finds an app's first text. `None`: it is not all there yet. An app that says something else first, or too much, is at fault.
+pub fn first_text(bytes: &[u8]) -> Result<Option<FirstText>, FrameError> {
+    match first_message(bytes)? {
+        Some(First::Text { header, before }) => {
+            let start = before + header.size;
+            let end = start + header.length as usize;
+            Ok(Some(FirstText { frame: before..end, payload: start..end }))
+        }
+        Some(First::Other) => Err(FrameError::Order),
+        None if bytes.len() >= LARGEST_OPENING => Err(FrameError::TooLarge),
+        None => Ok(None),
+    }
 }
 
 /// `None`: not all there yet.

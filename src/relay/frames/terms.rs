@@ -38,6 +38,11 @@ pub struct Exchanged {
     pub silence: Duration,
 }
 
+/// Why an app that was to be called when it is needed could not be: what reading from it or writing to it says once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the app was not reached")]
+pub struct Unreached(pub Reason);
+
 /// What a carriage has moved, for the record.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Moved {

@@ -12,11 +12,21 @@ use tokio::{
     time::Instant,
 };
 
-use crate::codec::frame::{FrameError, LONGEST_HELD, Scan, Walker};
+use super::{
+    court::{Bar, Court, opposite},
+    sieve::{Pass, Sieve, Sifted},
+    words::Words,
+};
+use crate::{
+    codec::frame::{FrameError, LONGEST_HELD, Scan, Walker},
+    relay::session::Reason,
+};
 
 /// One direction.
 pub(super) struct Way {
     pub(super) walker: Walker,
+    /// What messages go through in a judged session.
+    sieve: Option<Box<Sieve>>,
     /// What arrived together with the handshake, not looked at yet; and, for the app, what its first message is made of.
     pub(super) early: Vec<u8>,
     /// An unfinished header or control frame, to be looked at again with what follows.
@@ -26,8 +36,8 @@ pub(super) struct Way {
     written: usize,
     /// Since when the writer takes nothing.
     pub(super) stalled: Option<Instant>,
-    /// A frame of our own that goes out at the next boundary.
-    pub(super) own: Option<Vec<u8>>,
+    /// Frames of our own that go out at the next boundary.
+    pub(super) words: Words,
     /// Nothing more is passed on after our own close; the reader is still followed until its own.
     pub(super) muted: bool,
     /// The reader lost its framing: what it still sends is thrown away unseen.
@@ -37,6 +47,8 @@ pub(super) struct Way {
     /// The writer has been shut down.
     pub(super) shut: bool,
     unflushed: bool,
+    /// It was not read although it might have been.
+    pub(super) is_paused: bool,
     pub(super) messages: u64,
     pub(super) bytes: u64,
     pub(super) close_code: Option<u16>,
@@ -53,6 +65,8 @@ pub(super) enum Fault {
     /// The reader's bytes are no WebSocket, or more than allowed.
     Frame(FrameError),
     Flood,
+    /// The guard lets nothing more of it go on.
+    Judged(Reason),
     /// The app's first message is no open packet.
     Opening,
 }
@@ -78,31 +92,73 @@ impl Way {
     pub(super) fn new(walker: Walker, already: &[u8]) -> Self {
         Self {
             walker,
+            sieve: None,
             early: already.to_vec(),
             held: Vec::new(),
             waiting: Vec::new(),
             written: 0,
             stalled: None,
-            own: None,
+            words: Words::default(),
             muted: false,
             deaf: false,
             ended: false,
             shut: false,
             unflushed: false,
+            is_paused: false,
             messages: 0,
             bytes: 0,
             close_code: None,
         }
     }
 
+    /// Its messages are judged from here on.
+    pub(super) fn judged_by(&mut self, sieve: Sieve) {
+        self.sieve = Some(Box::new(sieve));
+    }
+
+    /// What is passed on without being judged: the first packet, exchanged.
+    pub(super) fn pass_unseen(&mut self, front: Vec<u8>) {
+        let scan = self.walker.scan(&front);
+        self.bytes += front.len() as u64;
+        self.messages += scan.messages;
+        self.waiting = front;
+        self.written = 0;
+    }
+
+    /// Whether what was passed on ends with a whole frame.
+    pub(super) fn is_at_boundary(&self) -> bool {
+        match &self.sieve {
+            None => self.walker.is_at_boundary(),
+            Some(sieve) => sieve.is_at_boundary(&self.walker),
+        }
+    }
+
+    /// Whether what was passed on ends with a whole message.
+    pub(super) fn is_between_messages(&self) -> bool {
+        self.sieve.as_ref().is_none_or(|sieve| sieve.is_between_messages())
+    }
+
     /// Whether a frame of ours could go out right now.
-    pub(super) fn own_is_due(&self) -> bool {
-        self.own.is_some() && self.waiting.is_empty() && self.walker.is_at_boundary() && !self.shut
+    pub(super) fn word_is_due(&self, court: Option<&Court>) -> bool {
+        if self.words.is_empty() || !self.waiting.is_empty() || !self.may_speak() {
+            return false;
+        }
+        match (&self.sieve, court) {
+            (Some(sieve), Some(court)) if self.words.has_messages() => {
+                sieve.is_between_messages() && court.may_inject(opposite(sieve.from()))
+            }
+            _ => self.is_at_boundary(),
+        }
+    }
+
+    /// Nothing follows a close frame, whoever it is from.
+    fn may_speak(&self) -> bool {
+        !self.shut && !self.muted && !self.walker.is_closed()
     }
 
     /// Whether nothing waits to be written.
     pub(super) fn is_idle(&self) -> bool {
-        self.shut || (self.own.is_none() && self.waiting.is_empty() && !self.unflushed)
+        self.shut || ((self.words.is_empty() || !self.may_speak()) && self.waiting.is_empty() && !self.unflushed)
     }
 
     /// Moves what can be moved. Ready when the reader has ended and the writer has been told.
@@ -111,12 +167,14 @@ impl Way {
         cx: &mut Context<'_>,
         reader: &mut R,
         writer: &mut W,
+        mut bar: Option<Bar<'_>>,
         mut judge: impl FnMut(&Scan) -> Result<(), Fault>,
     ) -> Result<Poll<()>, Broken>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
+        self.is_paused = false;
         loop {
             if self.shut && self.ended {
                 return Ok(Poll::Ready(()));
@@ -124,8 +182,8 @@ impl Way {
             if !self.shut && self.poll_write_waiting(cx, writer)?.is_pending() {
                 return Ok(Poll::Pending);
             }
-            if self.own_is_due() {
-                self.put_own();
+            if self.word_is_due(bar.as_ref().map(|bar| &*bar.court)) {
+                self.put_word();
                 continue;
             }
             if self.ended {
@@ -138,7 +196,12 @@ impl Way {
                     }
                 };
             }
-            let read = BUFFER.with_borrow_mut(|buffer| self.poll_read(cx, reader, writer, buffer, &mut judge))?;
+            // What is to be said to this is more than the other side takes: it is polled next, and this again.
+            self.is_paused = bar.as_ref().is_some_and(|bar| bar.back.is_too_much());
+            if self.is_paused {
+                return Ok(Poll::Pending);
+            }
+            let read = BUFFER.with_borrow_mut(|buffer| self.poll_read(cx, reader, writer, buffer, &mut bar, &mut judge))?;
             if read.is_pending() {
                 return self.poll_flush(cx, writer);
             }
@@ -152,6 +215,7 @@ impl Way {
         reader: &mut R,
         writer: &mut W,
         buffer: &mut [u8],
+        bar: &mut Option<Bar<'_>>,
         judge: &mut impl FnMut(&Scan) -> Result<(), Fault>,
     ) -> Result<Poll<()>, Broken>
     where
@@ -161,9 +225,13 @@ impl Way {
         if !self.early.is_empty() {
             let early = std::mem::take(&mut self.early);
             self.bytes += early.len() as u64;
-            let scan = self.walker.scan(&early);
+            let Sifted { scan, pass, broken } = self.look(&early, bar);
             let judged = judge(&scan).map_err(Broken::Fault);
-            self.settle(scan, &early, 0)?;
+            match pass {
+                Pass::First(first) => self.waiting.extend_from_slice(&early[..first]),
+                Pass::Composed(composed) => self.waiting = composed,
+            }
+            self.settle(&scan, &early[scan.upto..], broken)?;
             return judged.map(Poll::Ready);
         }
         let held = self.held.len();
@@ -185,27 +253,44 @@ impl Way {
         buffer[..held].copy_from_slice(&self.held);
         self.held.clear();
         let bytes = &buffer[..held + read];
-        let scan = self.walker.scan(bytes);
         if self.muted {
+            let scan = self.walker.scan(bytes);
             self.follow(&scan, &bytes[scan.upto..]);
             return Ok(Poll::Ready(()));
         }
+        let Sifted { scan, pass, broken } = self.look(bytes, bar);
         self.bytes += read as u64;
         // What was scanned is passed on whatever comes of it: the app must not be left in the middle of a frame.
         let judged = judge(&scan).map_err(Broken::Fault);
-        let pass = &bytes[..scan.upto];
-        let written = match pass {
-            [] => 0,
-            pass => match Pin::new(writer).poll_write(cx, pass) {
-                Poll::Ready(Ok(written)) => written,
-                Poll::Ready(Err(error)) => return Err(Broken::Writer(error)),
-                Poll::Pending => 0,
-            },
-        };
-        self.unflushed |= written > 0;
-        let rest = &bytes[written..];
-        self.settle(scan, rest, written)?;
+        match pass {
+            Pass::First(first) => {
+                let pass = &bytes[..first];
+                let written = match pass {
+                    [] => 0,
+                    pass => match Pin::new(writer).poll_write(cx, pass) {
+                        Poll::Ready(Ok(written)) => written,
+                        Poll::Ready(Err(error)) => return Err(Broken::Writer(error)),
+                        Poll::Pending => 0,
+                    },
+                };
+                self.unflushed |= written > 0;
+                self.waiting.extend_from_slice(&pass[written..]);
+            }
+            // Written before anything else is read.
+            Pass::Composed(composed) => self.waiting = composed,
+        }
+        self.settle(&scan, &bytes[scan.upto..], broken)?;
         judged.map(Poll::Ready)
+    }
+
+    /// What may go on of a read: all that has the right form, in a judged session by the guard's leave.
+    fn look(&mut self, bytes: &[u8], bar: &mut Option<Bar<'_>>) -> Sifted {
+        if let (Some(sieve), Some(bar)) = (&mut self.sieve, bar) {
+            let mut hearing = bar.hearing(sieve.from(), &mut self.words);
+            return sieve.sift(&mut self.walker, bytes, &mut hearing);
+        }
+        let scan = self.walker.scan(bytes);
+        Sifted { pass: Pass::First(scan.upto), scan, broken: None }
     }
 
     /// A muted reader is only listened to for its own goodbye.
@@ -218,23 +303,21 @@ impl Way {
         }
     }
 
-    /// `rest` are the scanned bytes from `written` on.
-    fn settle(&mut self, scan: Scan, rest: &[u8], written: usize) -> Result<(), Broken> {
-        let (pass, held) = rest.split_at(scan.upto - written);
-        self.waiting.extend_from_slice(pass);
+    /// A read was looked at, and what may go on of it does. `held` is what has to be looked at again.
+    fn settle(&mut self, scan: &Scan, held: &[u8], broken: Option<Reason>) -> Result<(), Broken> {
         self.messages += scan.messages;
         if let Some(code) = scan.closing {
             self.close_code = code;
-            return Ok(());
+        } else if let Some(error) = scan.fault {
+            self.deaf = true;
+            return Err(Broken::Fault(broken.map_or(Fault::Frame(error), Fault::Judged)));
+        } else {
+            self.held.extend_from_slice(held);
+            if self.held.is_empty() {
+                self.held = Vec::new();
+            }
         }
-        if let Some(error) = scan.fault {
-            return Err(Broken::Fault(Fault::Frame(error)));
-        }
-        self.held.extend_from_slice(held);
-        if self.held.is_empty() {
-            self.held = Vec::new();
-        }
-        Ok(())
+        broken.map_or(Ok(()), |reason| Err(Broken::Fault(Fault::Judged(reason))))
     }
 
     fn poll_write_waiting<W: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, writer: &mut W) -> Result<Poll<()>, Broken> {
@@ -277,13 +360,13 @@ impl Way {
         Ok(Poll::Pending)
     }
 
-    fn put_own(&mut self) {
-        if let Some(own) = self.own.take() {
+    fn put_word(&mut self) {
+        if let Some(word) = self.words.next() {
             // After a close of ours nothing else may follow on this direction.
-            if own.first().is_some_and(|byte| byte & 0x0f == 0x8) {
+            if word.first().is_some_and(|byte| byte & 0x0f == 0x8) {
                 self.muted = true;
             }
-            self.waiting = own;
+            self.waiting = word;
             self.written = 0;
         }
     }

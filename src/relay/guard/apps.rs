@@ -3,9 +3,12 @@
 
 use std::time::Instant;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+
 use super::{
-    Guard, Seen, Side, Verdict,
-    core::Fate,
+    Extent, Guard, Seen, Side, Verdict,
+    attachments::Fate,
+    clients, say,
     spaces::Standing,
     spoken::{self, Spoken},
 };
@@ -21,29 +24,42 @@ impl Guard {
         match seen.bytes {
             [] if whole => Verdict::Drop,
             [] => Verdict::More,
-            [b'4', text @ ..] => match self.parser() {
+            [b'4', text @ ..] => match self.parser {
                 Parser::Custom | Parser::Msgpack => Verdict::Pass,
                 Parser::Default => match Spoken::of_text(text, whole) {
-                    Ok(Some(spoken)) => self.app_packet(&spoken, now),
+                    Ok(Some(spoken)) => self.app_packet(&spoken, text.len() as u64, clients::behind_kind(seen.extent), now),
                     Ok(None) => Verdict::More,
                     Err(_) => self.unreadable(),
                 },
             },
-            [b'b', ..] if self.awaits_app() => self.take_app_attachment(),
+            [b'b', ..] if !whole && self.parser == Parser::Msgpack => Verdict::More,
+            // A binary message to every client.
+            [b'b', text @ ..] => match (self.parser, STANDARD.decode(text)) {
+                (Parser::Msgpack, Ok(bytes)) => self.app_binary(&Seen { is_text: false, bytes: &bytes, ..*seen }, now),
+                (Parser::Msgpack, Err(_)) => self.unreadable(),
+                (Parser::Default | Parser::Custom, _) => self.app_binary(&Seen { is_text: false, ..*seen }, now),
+            },
+            [b'2', ..] => {
+                self.pings = self.pings.saturating_add(1);
+                Verdict::Pass
+            }
             // The client has its open packet, and only it upgrades.
             [b'0' | b'5', ..] => Verdict::Drop,
             _ => Verdict::Pass,
         }
     }
 
-    pub(super) fn app_binary(&mut self, seen: &Seen<'_>) -> Verdict {
-        match self.parser() {
+    pub(super) fn app_binary(&mut self, seen: &Seen<'_>, now: Instant) -> Verdict {
+        match self.parser {
             Parser::Default if self.awaits_app() => self.take_app_attachment(),
             Parser::Default => self.unreadable(),
             Parser::Custom => Verdict::Pass,
             Parser::Msgpack if !spoken::is_whole(seen) => Verdict::More,
             Parser::Msgpack => match msgpack::Packet::read(seen.bytes, msgpack::MOST_DEPTH) {
-                Ok(packet) => self.app_packet(&Spoken::of_pack(&packet, seen.bytes), Instant::now()),
+                Ok(packet) => {
+                    let spoken = Spoken::of_pack(&packet, seen.bytes);
+                    self.app_packet(&spoken, seen.bytes.len() as u64, Extent::Whole, now)
+                }
                 Err(_) => self.unreadable(),
             },
         }
@@ -58,12 +74,23 @@ impl Guard {
         Verdict::Pass
     }
 
-    fn app_packet(&mut self, spoken: &Spoken<'_>, now: Instant) -> Verdict {
-        if self.awaits_app() {
-            // An app that breaks its own event off.
-            self.expect_app(spoken, Fate::Drop);
+    fn app_packet(&mut self, spoken: &Spoken<'_>, bytes: u64, extent: Extent, now: Instant) -> Verdict {
+        let verdict = self.app_says(spoken, now);
+        if !matches!(verdict, Verdict::More) {
+            self.rules.tally.message(Side::App, spoken.namespace, clients::length(bytes, extent));
         }
+        verdict
+    }
+
+    fn app_says(&mut self, spoken: &Spoken<'_>, now: Instant) -> Verdict {
         let namespace = spoken.namespace;
+        if self.joins_main(spoken) && self.spaces.standing(namespace).is_none() {
+            self.refuse_main();
+            return Verdict::Drop;
+        }
+        if self.spaces.is_left(namespace) {
+            return self.app_answers_late(spoken);
+        }
         let Some(standing) = self.spaces.standing(namespace).filter(|standing| *standing != Standing::Asking) else {
             // Left, or never asked for: client libraries take no notice of it either.
             self.expect_app(spoken, Fate::Drop);
@@ -72,12 +99,14 @@ impl Guard {
         match spoken.kind {
             Kind::Connect => {
                 if standing == Standing::Sent {
-                    self.joined(namespace);
+                    self.joined(namespace, now);
                 }
+                self.expect_app(spoken, Fate::Pass);
                 Verdict::Pass
             }
             Kind::ConnectError | Kind::Disconnect => {
                 self.spaces.remove(namespace);
+                self.expect_app(spoken, Fate::Pass);
                 Verdict::Pass
             }
             Kind::Event | Kind::BinaryEvent => self.app_event(spoken),
@@ -91,41 +120,60 @@ impl Guard {
         }
     }
 
-    /// The app said yes: what waited for it goes out.
-    fn joined(&mut self, namespace: &str) {
+    /// The client has left before it was let in: the app is told once it can be.
+    fn app_answers_late(&mut self, spoken: &Spoken<'_>) -> Verdict {
+        self.expect_app(spoken, Fate::Drop);
+        if self.spaces.is_asking(spoken.namespace) {
+            return Verdict::Drop;
+        }
+        match spoken.kind {
+            Kind::Connect => {
+                self.spaces.remove(spoken.namespace);
+                self.tell_app(say::disconnect(self.parser, spoken.namespace));
+            }
+            Kind::ConnectError | Kind::Disconnect => self.spaces.remove(spoken.namespace),
+            Kind::Event | Kind::BinaryEvent | Kind::Ack | Kind::BinaryAck => {}
+        }
+        Verdict::Drop
+    }
+
+    /// The app said yes: what waited for it is judged and goes out.
+    fn joined(&mut self, namespace: &str, now: Instant) {
         self.has_joined = true;
         self.spaces.set(namespace, Standing::Joined);
-        for message in self.spaces.take_held(namespace) {
-            self.tell_app(message);
-        }
+        self.release(namespace, now);
     }
 
     fn app_event(&mut self, spoken: &Spoken<'_>) -> Verdict {
         if !self.rules.access.filters_received() && !self.rules.tally.names_events() {
-            self.expect_app(spoken, Fate::Pass);
-            return Verdict::Pass;
+            return self.let_event(spoken);
         }
         let name = match spoken.name() {
             Ok(Some(name)) => name,
             Ok(None) => return Verdict::More,
-            Err(_) => {
-                let verdict = self.unreadable();
-                let fate = if matches!(verdict, Verdict::Drop) { Fate::Drop } else { Fate::Pass };
-                self.expect_app(spoken, fate);
-                return verdict;
-            }
+            Err(_) if self.rules.access.filters_received() => return self.filter(spoken),
+            Err(_) => return self.let_event(spoken),
         };
-        let is_kept_back = match self.rules.access.may_receive(self.identity.as_ref(), spoken.namespace, &name) {
-            Decision::Allow | Decision::Shadow(_) => false,
-            Decision::Deny(_) => true,
-        };
-        if is_kept_back {
-            self.rules.tally.filtered();
-            self.expect_app(spoken, Fate::Drop);
-            return Verdict::Drop;
+        match self.rules.access.may_receive(self.identity.as_ref(), spoken.namespace, &name) {
+            Decision::Allow | Decision::Shadow(_) => {}
+            Decision::Deny(_) => return self.filter(spoken),
         }
         self.rules.tally.event(Side::App, &name);
+        self.let_event(spoken)
+    }
+
+    fn let_event(&mut self, spoken: &Spoken<'_>) -> Verdict {
+        if spoken.id.is_some() {
+            self.owed = self.owed.saturating_add(1);
+        }
         self.expect_app(spoken, Fate::Pass);
         Verdict::Pass
+    }
+
+    /// An event that this client may not receive.
+    fn filter(&mut self, spoken: &Spoken<'_>) -> Verdict {
+        self.rules.tally.filtered();
+        self.expect_app(spoken, Fate::Drop);
+        Verdict::Drop
     }
 }

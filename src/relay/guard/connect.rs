@@ -6,9 +6,9 @@ use zeroize::Zeroizing;
 
 use super::{
     Guard, Message, Out, Purpose, Question, Verdict,
-    events::Refresh,
+    asked::{About, Asked},
     say,
-    spaces::Standing,
+    spaces::{self, Standing},
     spoken::{Spoken, Words},
 };
 use crate::{
@@ -20,83 +20,117 @@ use crate::{
     },
 };
 
-/// A question that is not answered yet.
-pub(super) struct Asked {
-    pub number: u32,
-    pub namespace: Box<str>,
-    pub about: About,
+/// What a CONNECT packet needs before the rules decide about it.
+enum Need {
+    Nothing,
+    /// A token of its own, or the handshake's.
+    Token,
+    /// Somebody who has been accepted, with whichever token.
+    Somebody,
 }
 
-pub(super) enum About {
-    /// The CONNECT packet that waits for the answer.
-    Connect(Message),
-    Refresh(Refresh),
+/// Where a token was.
+enum Shown {
+    InPacket(Zeroizing<String>),
+    AtHandshake,
 }
 
 impl Guard {
     /// A CONNECT packet, whole and well-formed.
     pub(super) fn connect(&mut self, spoken: &Spoken<'_>, now: Instant) -> Verdict {
         let namespace = spoken.namespace;
-        if self.spaces.standing(namespace).is_some() {
+        if self.spaces.is_known(namespace) {
             // Client libraries do not; an app would end the session.
             self.note(Refusal::PacketMalformed, "a namespace that is asked for twice", false);
             self.violated(now);
             return Verdict::Drop;
         }
-        if let Err(refused) = self.may_ask(namespace, now) {
-            return self.refuse(namespace, &refused, now);
-        }
-        match self.needs_token(namespace) {
-            Ok(false) => self.let_in(spoken, now),
-            Ok(true) => self.ask(spoken, now),
-            Err(refused) => self.refuse(namespace, &refused, now),
-        }
-    }
-
-    fn may_ask(&mut self, namespace: &str, now: Instant) -> Result<(), Refused> {
         if self.spaces.len() >= self.rules.limits.namespaces() {
-            return Err(Refusal::TooManyNamespaces.into());
+            return self.refuse(namespace, &Refusal::TooManyNamespaces.into(), now);
         }
-        self.count(namespace, None, 0, now)
+        if let Err(too_much) = self.count(namespace, None, 0, now) {
+            let verdict = self.refuse(namespace, &too_much.refused, now);
+            self.end_if(too_much.is_last, now);
+            return verdict;
+        }
+        match self.need_of(namespace) {
+            Need::Nothing => self.let_in(spoken, now),
+            Need::Token => self.ask(spoken, now),
+            Need::Somebody => self.wait_for_others(spoken, now),
+        }
     }
 
-    /// Whether a token is to be shown for it.
-    fn needs_token(&self, namespace: &str) -> Result<bool, Refused> {
-        if !self.rules.by_connect {
-            return Ok(false);
+    /// A session that was opened without a token stays one that needs it, whatever the rules say later.
+    fn need_of(&self, namespace: &str) -> Need {
+        let is_known = self.identity.is_some();
+        if !self.rules.by_connect && (is_known || !self.by_connect) {
+            return Need::Nothing;
         }
-        let is_the_apps = self.rules.by_app.iter().any(|name| name == namespace);
-        match (is_the_apps, &self.identity) {
-            (true, Some(_)) => Ok(false),
+        match self.is_the_apps(namespace) {
+            true if is_known => Need::Nothing,
             // The app is not to be reached by somebody nobody knows.
-            (true, None) => {
-                Err(Refused::because(Refusal::TokenAbsent, "the namespace is the app's, but nobody has been accepted yet"))
-            }
-            (false, _) => Ok(true),
+            true => Need::Somebody,
+            false => Need::Token,
         }
+    }
+
+    /// Whether its CONNECT is for the app to judge.
+    fn is_the_apps(&self, namespace: &str) -> bool {
+        self.rules.by_connect && self.rules.by_app.iter().any(|name| name == namespace)
     }
 
     fn ask(&mut self, spoken: &Spoken<'_>, now: Instant) -> Verdict {
-        let namespace = spoken.namespace;
         let token = match self.token_of(spoken) {
-            Ok(Some(token)) => token,
-            Ok(None) => return self.refuse(namespace, &Refusal::TokenAbsent.into(), now),
-            Err(refused) => return self.refuse(namespace, &refused, now),
+            // It was accepted before, and a refresh may have followed it.
+            Ok(Some(Shown::AtHandshake)) if self.is_vouched => return self.let_in(spoken, now),
+            Ok(Some(Shown::AtHandshake)) => self.shown.clone().map(|token| (token, true)),
+            Ok(Some(Shown::InPacket(token))) => Some((token, false)),
+            Ok(None) => None,
+            Err(refused) => return self.refuse(spoken.namespace, &refused, now),
         };
-        let packet = match &spoken.words {
-            Words::Text { .. } => Message::Text(socket::connect(namespace, spoken.json().filter(|json| !json.is_empty()))),
-            Words::Pack { message, .. } => Message::Binary(message.to_vec()),
+        let Some((token, is_shown)) = token else { return self.refuse(spoken.namespace, &Refusal::TokenAbsent.into(), now) };
+        match self.to_wait(spoken) {
+            Some(packet) => {
+                self.spaces.set(spoken.namespace, Standing::Asking);
+                self.question(spoken.namespace, token, About::Connect { packet, is_shown });
+                Verdict::Drop
+            }
+            None => self.refuse(spoken.namespace, &Refused::because(Refusal::TooManyNamespaces, "too much waits"), now),
+        }
+    }
+
+    /// Several namespaces may be asked for at once, and this one has nobody to go by before another is accepted.
+    fn wait_for_others(&mut self, spoken: &Spoken<'_>, now: Instant) -> Verdict {
+        let packet = self.to_wait(spoken).filter(|_| self.awaits_somebody());
+        let Some(packet) = packet else {
+            let detail = "the namespace is the app's, but nobody has been accepted yet";
+            return self.refuse(spoken.namespace, &Refused::because(Refusal::TokenAbsent, detail), now);
         };
-        self.spaces.add(namespace, Standing::Asking);
-        self.question(namespace, token, About::Connect(packet));
+        self.spaces.set(spoken.namespace, Standing::Asking);
+        self.asked.push(Asked { number: 0, namespace: spoken.namespace.into(), about: About::Others(packet) });
         Verdict::Drop
     }
 
+    fn awaits_somebody(&self) -> bool {
+        self.asked.iter().any(|asked| matches!(asked.about, About::Connect { .. }))
+    }
+
+    /// A CONNECT packet that waits, unless too many bytes do.
+    fn to_wait(&self, spoken: &Spoken<'_>) -> Option<Message> {
+        let packet = match &spoken.words {
+            Words::Text { .. } => Message::Text(socket::connect(spoken.namespace, spoken.json().filter(|json| !json.is_empty()))),
+            Words::Pack { message, .. } => Message::Binary(message.to_vec()),
+        };
+        let waiting: usize = self.asked.iter().map(Asked::len).sum();
+        (waiting + packet.len() <= spaces::HELD_BYTES).then_some(packet)
+    }
+
     pub(super) fn question(&mut self, namespace: &str, token: Zeroizing<String>, about: About) {
-        self.questions = self.questions.wrapping_add(1);
+        // 0 is nobody's.
+        self.questions = self.questions.wrapping_add(1).max(1);
         let number = self.questions;
         let purpose = match about {
-            About::Connect(_) => Purpose::Connect,
+            About::Connect { .. } | About::Others(_) => Purpose::Connect,
             About::Refresh(_) => Purpose::Refresh,
         };
         self.asked.push(Asked { number, namespace: namespace.into(), about });
@@ -104,7 +138,7 @@ impl Guard {
     }
 
     /// The token of the payload or of the handshake, whichever is looked for first.
-    fn token_of(&self, spoken: &Spoken<'_>) -> Result<Option<Zeroizing<String>>, Refused> {
+    fn token_of(&self, spoken: &Spoken<'_>) -> Result<Option<Shown>, Refused> {
         let in_payload = match (self.rules.places.connect_field(), &spoken.words) {
             (None, _) => None,
             (Some(field), Words::Text { .. }) => auth::connect::token(spoken.json().unwrap_or_default(), field)?,
@@ -112,24 +146,68 @@ impl Guard {
                 msgpack::token(&message[packet.data.clone()], field).map_err(|_| Refusal::TokenInvalid)?.map(Zeroizing::new)
             }
         };
-        Ok(self.rules.places.preferred(in_payload, self.shown.clone()))
+        let at_handshake = (self.is_vouched || self.shown.is_some()).then_some(Shown::AtHandshake);
+        Ok(self.rules.places.preferred(in_payload.map(Shown::InPacket), at_handshake))
     }
 
     /// Whom the token of a question names, or why nobody.
     pub fn answered(&mut self, number: u32, who: Result<Identity, Refused>, now: Instant, clock: SystemTime) {
-        let Some(at) = self.asked.iter().position(|asked| asked.number == number) else { return };
-        let asked = self.asked.swap_remove(at);
-        if self.is_ended() {
+        let Some(at) = self.asked.iter().position(|asked| asked.number == number && number != 0) else { return };
+        let asked = self.asked.remove(at);
+        if self.is_over() {
             return;
         }
         let who = who.and_then(|identity| self.same_person(identity));
-        match (asked.about, who) {
-            (About::Connect(packet), Ok(identity)) => self.accepted(&packet, identity, now),
-            (About::Connect(_), Err(refused)) => {
-                self.spaces.remove(&asked.namespace);
-                self.refuse(&asked.namespace, &refused, now);
+        match asked.about {
+            About::Connect { packet, is_shown } => self.connect_answered(&asked.namespace, &packet, is_shown, who, now),
+            About::Others(_) => {}
+            About::Refresh(refresh) => self.refreshed(&asked.namespace, &refresh, who, now, clock),
+        }
+        self.settle_others(now);
+    }
+
+    fn connect_answered(
+        &mut self,
+        namespace: &str,
+        packet: &Message,
+        is_shown: bool,
+        who: Result<Identity, Refused>,
+        now: Instant,
+    ) {
+        if self.spaces.is_left(namespace) {
+            // Nobody waits for it any more, and the app has not heard of it.
+            return self.spaces.remove(namespace);
+        }
+        match who {
+            Ok(identity) => {
+                if self.accepted(packet, identity, now) && is_shown {
+                    self.is_vouched = true;
+                    self.shown = None;
+                }
             }
-            (About::Refresh(refresh), who) => self.refreshed(&asked.namespace, &refresh, who, now, clock),
+            Err(refused) => {
+                self.spaces.remove(namespace);
+                self.refuse(namespace, &refused, now);
+            }
+        }
+    }
+
+    /// Those who wait for somebody to be accepted: once that is so, or cannot be any more.
+    fn settle_others(&mut self, now: Instant) {
+        if self.identity.is_none() && self.awaits_somebody() {
+            return;
+        }
+        while let Some(at) = self.asked.iter().position(|asked| matches!(asked.about, About::Others(_))) {
+            let asked = self.asked.remove(at);
+            let About::Others(packet) = asked.about else { return };
+            if self.spaces.is_left(&asked.namespace) {
+                self.spaces.remove(&asked.namespace);
+            } else if self.identity.is_some() {
+                self.go_in(&packet, now);
+            } else {
+                self.spaces.remove(&asked.namespace);
+                self.refuse(&asked.namespace, &Refusal::TokenAbsent.into(), now);
+            }
         }
     }
 
@@ -145,23 +223,35 @@ impl Guard {
         }
     }
 
-    fn accepted(&mut self, packet: &Message, identity: Identity, now: Instant) {
+    /// Somebody whose token is good. Who may not join with it has not become the one this session belongs to.
+    fn accepted(&mut self, packet: &Message, identity: Identity, now: Instant) -> bool {
+        let before = (self.identity.clone(), self.payer, self.is_warned);
         self.adopt(identity);
+        let is_in = self.go_in(packet, now);
+        if !is_in {
+            (self.identity, self.payer, self.is_warned) = before;
+        }
+        is_in
+    }
+
+    /// A CONNECT packet that has waited. Whether the app is asked.
+    fn go_in(&mut self, packet: &Message, now: Instant) -> bool {
         let verdict = match packet {
             Message::Text(text) => match Spoken::of_text(&text.as_bytes()[1..], true) {
                 Ok(Some(spoken)) => self.let_in(&spoken, now),
-                Ok(None) | Err(_) => return,
+                Ok(None) | Err(_) => Verdict::Drop,
             },
             Message::Binary(bytes) => match msgpack::Packet::read(bytes, self.rules.json_depth) {
                 Ok(read) => self.let_in(&Spoken::of_pack(&read, bytes), now),
-                Err(_) => return,
+                Err(_) => Verdict::Drop,
             },
         };
         match verdict {
             Verdict::Pass => self.tell_app(packet.clone()),
             Verdict::Replace(message) => self.tell_app(message),
-            _ => {}
+            Verdict::Drop | Verdict::More | Verdict::Watch(_) | Verdict::Break(_) => return false,
         }
+        true
     }
 
     /// The newest claims count, for the whole session.
@@ -169,10 +259,6 @@ impl Guard {
         self.is_warned = false;
         self.payer = self.rules.limits.payer(identity.person(), self.address);
         self.identity = Some(identity);
-        // It has served.
-        if self.has_joined {
-            self.shown = None;
-        }
     }
 
     /// Whoever asks is known as well as need be: the rules decide, and the app is asked.
@@ -194,18 +280,15 @@ impl Guard {
                 return self.refuse(namespace, &refused, now);
             }
         };
-        match self.spaces.standing(namespace) {
-            Some(_) => self.spaces.set(namespace, Standing::Sent),
-            None => self.spaces.add(namespace, Standing::Sent),
-        }
+        self.spaces.set(namespace, Standing::Sent);
         changed.map_or(Verdict::Pass, Verdict::Replace)
     }
 
     /// The packet as the app is to see it, where that differs: with the identity in it, without the token.
     fn told_who(&self, spoken: &Spoken<'_>) -> Result<Option<Message>, Refused> {
-        let merge = &self.rules.merge;
-        let is_the_apps = self.rules.by_connect && self.rules.by_app.iter().any(|name| name == spoken.namespace);
-        if merge.is_idle() || is_the_apps {
+        // What is the app's to judge keeps its token, but nobody says there who they are.
+        let merge = if self.is_the_apps(spoken.namespace) { &self.rules.merge_of_apps } else { &self.rules.merge };
+        if merge.is_idle() {
             return Ok(None);
         }
         let malformed = |detail: String| Refused::because(Refusal::PacketMalformed, detail);
@@ -223,9 +306,12 @@ impl Guard {
         }))
     }
 
-    fn refuse(&mut self, namespace: &str, refused: &Refused, now: Instant) -> Verdict {
+    pub(super) fn refuse(&mut self, namespace: &str, refused: &Refused, now: Instant) -> Verdict {
         self.note(refused.refusal, refused.detail.as_deref().unwrap_or(namespace), false);
-        self.tell_client(say::connect_error(self.parser(), namespace, refused));
+        self.tell_client(match self.is_three() {
+            true => say::connect_error_of_three(namespace, refused),
+            false => say::connect_error(self.parser, namespace, refused),
+        });
         self.violated(now);
         Verdict::Drop
     }

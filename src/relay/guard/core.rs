@@ -8,26 +8,41 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::{Extent, Message, Out, Rules, Seen, Side, Verdict, acks::Acks, connect::Asked, say, spaces::Spaces, spoken::Spoken};
+use super::{
+    Message, Out, Rules, Seen, Side, Verdict,
+    acks::Acks,
+    asked::Asked,
+    attachments::{Due, Fate},
+    say,
+    spaces::Spaces,
+    spoken::Spoken,
+};
 use crate::{
-    codec::socket::Kind,
+    codec::{engine::Revision, socket::Kind},
     config::socketio::Parser,
     policy::{
         Refusal, Refused,
         auth::{Identity, Person},
         limit::{Meter, Payer},
     },
-    relay::session::Reason,
+    relay::reason::Reason,
     telemetry::record,
 };
 
 /// The judge of one session.
 pub struct Guard {
     pub(super) rules: Arc<Rules>,
+    pub(super) revision: Revision,
     /// Who the session is, once anybody has been accepted.
     pub(super) identity: Option<Identity>,
-    /// The token that the handshake showed, for a CONNECT that brings none.
+    /// The token that the handshake showed, for a CONNECT that brings none. Gone once it has been accepted.
     pub(super) shown: Option<Zeroizing<String>>,
+    /// The handshake's token was accepted: nothing more is asked of a CONNECT that brings none.
+    pub(super) is_vouched: bool,
+    /// How its messages are written, as long as it lasts.
+    pub(super) parser: Parser,
+    /// It was opened without anybody knowing whose it is.
+    pub(super) by_connect: bool,
     pub(super) spaces: Spaces,
     pub(super) asked: Vec<Asked>,
     pub(super) meter: Meter,
@@ -35,9 +50,13 @@ pub struct Guard {
     pub(super) payer: Payer,
     pub(super) address: IpAddr,
     pub(super) acks: Acks,
+    /// Answers that the app has asked for and not got.
+    pub(super) owed: u32,
+    /// Pings of the app that the client has not answered.
+    pub(super) pings: u8,
     /// Attachments that are on their way from the client, and from the app.
-    up: Due,
-    down: Due,
+    pub(super) up: Due,
+    pub(super) down: Due,
     outs: Vec<Out>,
     pub(super) questions: u32,
     pub(super) opened: Instant,
@@ -46,6 +65,8 @@ pub struct Guard {
     /// When the app's first yes came.
     pub(super) has_joined: bool,
     pub(super) is_warned: bool,
+    /// The client has said what nothing goes on after.
+    is_broken: bool,
     is_ended: bool,
     /// As logs name the session.
     name: Box<str>,
@@ -54,6 +75,8 @@ pub struct Guard {
 /// What a session begins with.
 pub struct Start {
     pub rules: Arc<Rules>,
+    /// The revision of Engine.IO that it speaks.
+    pub revision: Revision,
     pub identity: Option<Identity>,
     pub shown: Option<Zeroizing<String>>,
     pub address: IpAddr,
@@ -61,31 +84,19 @@ pub struct Start {
     pub name: String,
 }
 
-/// Attachments that a binary event or answer has announced.
-#[derive(Debug, Default)]
-struct Due {
-    left: u8,
-    fate: Fate,
-    /// Bytes the rest of them may have.
-    bytes: u64,
-}
-
-/// What becomes of attachments: what became of their header.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) enum Fate {
-    Pass,
-    #[default]
-    Drop,
-    /// They wait for this namespace's yes.
-    Hold(Box<str>),
-}
-
 impl Guard {
     pub fn new(start: Start, now: Instant) -> Self {
         let meter = Meter::new(&start.rules.limits);
         let payer = start.rules.limits.payer(start.identity.as_ref().and_then(Identity::person), start.address);
-        Self {
+        let mut guard = Self {
             payer,
+            revision: start.revision,
+            is_vouched: false,
+            parser: start.rules.parser,
+            by_connect: start.rules.by_connect,
+            owed: 0,
+            pings: 0,
+            is_broken: false,
             address: start.address,
             rules: start.rules,
             identity: start.identity,
@@ -104,20 +115,25 @@ impl Guard {
             is_warned: false,
             is_ended: false,
             name: start.name.into(),
+        };
+        if guard.is_three() {
+            guard.expect_main();
         }
+        guard
     }
 
     /// Judges what has been seen of a message. Shown again with more of it after [`Verdict::More`].
     pub fn judge(&mut self, seen: &Seen<'_>, now: Instant) -> Verdict {
-        if self.is_ended {
+        if self.is_ended || (self.is_broken && seen.from == Side::Client) {
             return Verdict::Drop;
         }
         let verdict = match (seen.from, seen.is_text) {
             (Side::Client, true) => self.client_text(seen, now),
             (Side::Client, false) => self.client_binary(seen, now),
             (Side::App, true) => self.app_text(seen, now),
-            (Side::App, false) => self.app_binary(seen),
+            (Side::App, false) => self.app_binary(seen, now),
         };
+        self.is_broken |= matches!(verdict, Verdict::Break(_));
         // A judgement may have ended the session: then its own message does not go on either.
         if self.is_ended && !matches!(verdict, Verdict::Break(_)) { Verdict::Drop } else { verdict }
     }
@@ -132,17 +148,14 @@ impl Guard {
         !self.outs.is_empty()
     }
 
-    /// Whether a message of ours may stand here on the way to this side: not between a binary event and its attachments.
-    pub fn may_inject(&self, to: Side) -> bool {
-        match to {
-            Side::Client => self.down.left == 0,
-            Side::App => self.up.left == 0,
-        }
-    }
-
     /// Who the session is, as far as anyone has been accepted.
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
+    }
+
+    /// The revision of Engine.IO that the session speaks.
+    pub fn revision(&self) -> Revision {
+        self.revision
     }
 
     /// Whether it has been ended.
@@ -161,8 +174,26 @@ impl Guard {
         SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(expires))?.checked_add(self.rules.leeway)
     }
 
-    pub(super) fn parser(&self) -> Parser {
-        self.rules.parser
+    /// More has come of a client's message that was longer than anybody knew when it was judged: a fragmented one. Its user pays
+    /// for it.
+    pub fn grown(&mut self, bytes: u64, now: Instant) {
+        self.rules.limits.owe(self.payer, bytes, now);
+    }
+
+    /// Bytes it keeps of what its client has said: names, what waits for an answer, and what nobody has taken. Bounded, whoever the
+    /// client is.
+    pub fn kept(&self) -> usize {
+        let outs = self.outs.iter().map(|out| match out {
+            Out::ToClient(message) | Out::ToApp(message) => message.len(),
+            Out::Ask(question) => question.token.len(),
+            Out::End(_) => 0,
+        });
+        self.spaces.kept() + self.asked.iter().map(Asked::len).sum::<usize>() + outs.sum::<usize>()
+    }
+
+    /// Whether its client may not be listened to any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_ended || self.is_broken
     }
 
     pub(super) fn person(&self) -> Option<Person<'_>> {
@@ -170,15 +201,18 @@ impl Guard {
     }
 
     pub(super) fn tell_client(&mut self, message: Message) {
-        self.outs.push(Out::ToClient(message));
+        self.want(Out::ToClient(message));
     }
 
     pub(super) fn tell_app(&mut self, message: Message) {
-        self.outs.push(Out::ToApp(message));
+        self.want(Out::ToApp(message));
     }
 
+    /// Nothing is said after the end.
     pub(super) fn want(&mut self, out: Out) {
-        self.outs.push(out);
+        if !self.is_ended {
+            self.outs.push(out);
+        }
     }
 
     pub(super) fn set_ended(&mut self) {
@@ -193,10 +227,10 @@ impl Guard {
 
     /// A packet that may not go on: an answer is given when one was asked for, and too many of them end the session.
     pub(super) fn deny(&mut self, spoken: &Spoken<'_>, refused: &Refused, now: Instant) -> Verdict {
-        self.expect_client(spoken, Fate::Drop);
+        self.expect_client(spoken, Fate::Drop, 0);
         self.note(refused.refusal, refused.detail.as_deref().unwrap_or(spoken.namespace), false);
         if let (Kind::Event | Kind::BinaryEvent, Some(id)) = (spoken.kind, spoken.id) {
-            self.tell_client(say::ack(self.parser(), spoken.namespace, id, &say::error(refused)));
+            self.tell_client(say::ack(self.parser, spoken.namespace, id, &say::error(refused)));
         }
         self.violated(now);
         Verdict::Drop
@@ -214,60 +248,6 @@ impl Guard {
         self.rules.tally.refused(refusal, shadow);
         let subject = self.identity.as_ref().and_then(Identity::subject);
         record::packet(&record::Packet { session: &self.name, subject, refusal: refusal.name(), detail, shadow });
-    }
-
-    /// The attachments that a packet of the client announces share its fate.
-    pub(super) fn expect_client(&mut self, spoken: &Spoken<'_>, fate: Fate) {
-        self.up = Due { left: spoken.attachments, fate, bytes: self.rules.max_payload };
-    }
-
-    pub(super) fn expect_app(&mut self, spoken: &Spoken<'_>, fate: Fate) {
-        self.down = Due { left: spoken.attachments, fate, bytes: u64::MAX };
-    }
-
-    /// Whether attachments of the client are due: then it may send nothing else.
-    pub(super) fn awaits_client(&self) -> bool {
-        self.up.left > 0
-    }
-
-    pub(super) fn awaits_app(&self) -> bool {
-        self.down.left > 0
-    }
-
-    /// The app's attachment that is due goes where its header went.
-    pub(super) fn take_app_attachment(&mut self) -> Verdict {
-        self.down.left -= 1;
-        if self.down.fate == Fate::Pass { Verdict::Pass } else { Verdict::Drop }
-    }
-
-    /// The client's attachment that is due. Its size is judged first; held ones must be whole.
-    pub(super) fn take_client_attachment(&mut self, bytes: &[u8], extent: Extent, now: Instant) -> Verdict {
-        let length = match extent {
-            Extent::Whole => Some(bytes.len() as u64),
-            Extent::Begun(length) => length,
-        };
-        if length.is_some_and(|length| length > self.up.bytes) {
-            return self.malformed("attachments are larger than a message may be");
-        }
-        if matches!(self.up.fate, Fate::Hold(_)) && extent != Extent::Whole {
-            return Verdict::More;
-        }
-        // Of one that is fragmented only its beginning is known; the limit of a message holds for it whatever it becomes.
-        let length = length.unwrap_or(bytes.len() as u64);
-        self.up.bytes = self.up.bytes.saturating_sub(length);
-        self.up.left -= 1;
-        match &self.up.fate {
-            Fate::Drop => Verdict::Drop,
-            Fate::Hold(name) => match self.spaces.hold(name, Message::Binary(bytes.to_vec())) {
-                true => Verdict::Drop,
-                // Half an event is held already.
-                false => Verdict::Break(Reason::Flooded),
-            },
-            Fate::Pass => {
-                self.rules.limits.owe(self.payer, length, now);
-                Verdict::Pass
-            }
-        }
     }
 }
 

@@ -5,11 +5,11 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::{Guard, Out, Rules, say};
+use super::{Guard, Out, Rules, say, spaces::Standing};
 use crate::{
-    config::auth::OnEnd,
-    policy::{Refusal, access::Decision, auth::Identity},
-    relay::session::Reason,
+    config::{auth::OnEnd, socketio::Parser},
+    policy::{Refusal, Refused, access::Decision, auth::Identity},
+    relay::reason::Reason,
 };
 
 /// Where the app itself has no deadline for a client that joins nothing (Python servers): Node's.
@@ -46,11 +46,15 @@ impl Guard {
     /// By when something must be joined.
     fn join_by(&self) -> Option<Instant> {
         let patience = if self.rules.by_connect { self.rules.connect_deadline } else { NOTHING_JOINED };
-        (!self.has_joined).then(|| self.opened + patience)
+        // Where nobody can read the packets, nobody knows.
+        if self.has_joined || self.parser == Parser::Custom {
+            return None;
+        }
+        self.opened.checked_add(patience)
     }
 
     fn idle_at(&self) -> Option<Instant> {
-        (!self.rules.idle.is_zero()).then(|| self.heard + self.rules.idle)
+        if self.rules.idle.is_zero() { None } else { self.heard.checked_add(self.rules.idle) }
     }
 
     fn warns_at(&self) -> Option<SystemTime> {
@@ -62,7 +66,7 @@ impl Guard {
     }
 
     fn warn(&mut self, clock: SystemTime) {
-        if !self.warns_at().is_some_and(|at| at <= clock) || !self.spaces.has_joined() {
+        if self.warns_at().is_none_or(|at| at > clock) || self.spaces.joined().next().is_none() {
             return;
         }
         self.is_warned = true;
@@ -81,7 +85,7 @@ impl Guard {
             self.idle_at().map(until),
             self.expires().map(by_clock),
             // Who has joined nothing cannot be warned yet.
-            self.warns_at().filter(|_| self.spaces.has_joined()).map(by_clock),
+            self.warns_at().filter(|_| self.spaces.joined().next().is_some()).map(by_clock),
         ];
         looks.into_iter().flatten().min().unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)
     }
@@ -96,10 +100,9 @@ impl Guard {
             self.say_everywhere(&name, &say::reason(refusal));
         }
         if self.rules.on_end(reason) == OnEnd::StayClosed {
-            let parser = self.parser();
-            for namespace in self.spaces.told() {
-                self.tell_client(say::disconnect(parser, &namespace));
-                self.tell_app(say::disconnect(parser, &namespace));
+            let refused = Refused::from(told(reason).unwrap_or(Refusal::Abuse));
+            for (namespace, standing) in self.spaces.wanted() {
+                self.shut(&namespace, standing, &refused);
             }
         }
         self.want(Out::End(reason));
@@ -109,7 +112,7 @@ impl Guard {
     fn say_everywhere(&mut self, name: &str, argument: &serde_json::Value) {
         let joined: Vec<String> = self.spaces.joined().map(str::to_string).collect();
         for namespace in joined {
-            self.tell_client(say::event(self.parser(), &namespace, name, argument));
+            self.tell_client(say::event(self.parser, &namespace, name, argument));
         }
     }
 
@@ -129,12 +132,29 @@ impl Guard {
 
     /// Leaves every namespace that the rules do not allow any more, and that one alone.
     pub(super) fn leave_forbidden(&mut self, _now: Instant) {
-        for namespace in self.spaces.told() {
+        for (namespace, standing) in self.spaces.wanted() {
+            // What is being judged meets these rules when that is done.
+            if standing == Standing::Asking {
+                continue;
+            }
             let Decision::Deny(rule) = self.rules.access.may_join(self.identity.as_ref(), &namespace) else { continue };
-            self.note(Refusal::NamespaceRefused, &format!("{namespace}: {rule}"), false);
-            self.spaces.remove(&namespace);
-            self.tell_client(say::disconnect(self.parser(), &namespace));
-            self.tell_app(say::disconnect(self.parser(), &namespace));
+            let refused = Refused::because(Refusal::NamespaceRefused, format!("{namespace}: {rule}"));
+            self.note(refused.refusal, refused.detail.as_deref().unwrap_or_default(), false);
+            self.shut(&namespace, standing, &refused);
+        }
+    }
+
+    /// Takes a namespace from the client, in the one way for good: what is joined is left, what is not yet is refused. The app hears
+    /// that it was left once it has let the client in.
+    fn shut(&mut self, namespace: &str, standing: Standing, refused: &Refused) {
+        let parser = self.parser;
+        self.spaces.leave(namespace);
+        match standing {
+            Standing::Joined => {
+                self.tell_client(say::disconnect(parser, namespace));
+                self.tell_app(say::disconnect(parser, namespace));
+            }
+            Standing::Asking | Standing::Sent => self.tell_client(say::connect_error(parser, namespace, refused)),
         }
     }
 }

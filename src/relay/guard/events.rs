@@ -7,10 +7,10 @@ use zeroize::Zeroizing;
 
 use super::{
     Extent, Guard, Side, Verdict,
+    asked::{About, Refresh},
+    attachments::Fate,
     clients::{LARGEST_CONNECT, length},
-    connect::About,
-    core::Fate,
-    placeholders, say,
+    say,
     spaces::Standing,
     spoken::{Spoken, Words},
 };
@@ -21,12 +21,14 @@ use crate::{
     },
     config::limit::Over,
     policy::{Refusal, Refused, access::Decision, auth::Identity},
+    relay::reason::Reason,
 };
 
-/// A refresh that waits for its answer.
-pub(super) struct Refresh {
-    /// The answer is asked for.
-    pub id: Option<u64>,
+/// A message above a limit.
+pub(super) struct TooMuch {
+    pub refused: Refused,
+    /// The session is to end for it.
+    pub is_last: bool,
 }
 
 impl Guard {
@@ -36,7 +38,8 @@ impl Guard {
             Ok(None) => return Verdict::More,
             Err(error) => return self.malformed(&error.to_string()),
         };
-        if socket::is_reserved(&name) {
+        // No client of Socket.IO 2 sends the last: it ended apps of that time that did not expect it (CVE-2024-38355).
+        if socket::is_reserved(&name) || (self.is_three() && name == "error") {
             return self.malformed("an event of a reserved name");
         }
         let namespace = spoken.namespace;
@@ -48,83 +51,107 @@ impl Guard {
         if self.rules.refresh_event.as_deref() == Some(&*name) && self.identity.is_some() {
             return self.refresh(spoken, message, now);
         }
-        match self.rules.access.may_send(self.identity.as_ref(), namespace, &name) {
-            Decision::Allow => {}
-            Decision::Shadow(rule) => self.note(Refusal::EventRefused, &format!("{namespace} {name}: {rule}"), true),
+        let shadowed = match self.rules.access.may_send(self.identity.as_ref(), namespace, &name) {
+            Decision::Allow => None,
+            Decision::Shadow(rule) => Some(rule),
             Decision::Deny(rule) => {
                 return self.deny(spoken, &Refused::because(Refusal::EventRefused, format!("{namespace} {name}: {rule}")), now);
             }
-        }
+        };
         let length = length(message.len() as u64, extent);
+        if let Err(too_much) = self.weigh(namespace, &name, length) {
+            return self.deny_over(spoken, &too_much, now);
+        }
         let payload = match self.schema_of(spoken, &name, length, now) {
             Ok(payload) => payload,
             Err(verdict) => return verdict,
         };
         let size = self.rules.limits.size_of(namespace, &name);
-        // Whether a fragmented one is too large shows when it is whole, or is already.
-        if size.is_some_and(|size| length <= size) && extent == Extent::Begun(None) {
-            return Verdict::More;
-        }
-        if size.is_some_and(|size| length > size) {
-            return self.deny(
-                spoken,
-                &Refused::because(Refusal::EventTooLarge, format!("{namespace} {name}: {length} bytes")),
-                now,
-            );
-        }
-        // Its attachments are put into it by the app, which trusts the numbers.
-        if spoken.kind == Kind::BinaryEvent && !spoken.is_whole() {
+        // How large a fragmented one becomes shows when it is whole. Attachments are put into a packet by the app, which trusts
+        // the numbers in it.
+        if !spoken.is_whole() && (spoken.attachments > 0 || (extent == Extent::Begun(None) && size.is_some())) {
             return Verdict::More;
         }
         let verdict = match self.finish(spoken) {
             Ok(verdict) => verdict,
             Err(error) => return self.malformed(&error.to_string()),
         };
-        if spoken.kind == Kind::BinaryEvent && !placeholders::fit(spoken.json().unwrap_or_default(), spoken.attachments) {
+        if !self.has_fitting_placeholders(spoken) {
             return self.malformed("a placeholder for no attachment");
         }
         if let Some(verdict) = payload.and_then(|payload| self.misfit(&payload, spoken, &name, length, now)) {
             return verdict;
         }
-        if let Err(refused) = self.count(namespace, Some(&name), length, now) {
-            return self.deny(spoken, &refused, now);
+        if let Err(too_much) = self.count(namespace, Some(&name), length, now) {
+            return self.deny_over(spoken, &too_much, now);
+        }
+        // Not before: a message is shown again and again until it is decided.
+        if let Some(rule) = shadowed {
+            self.note(Refusal::EventRefused, &format!("{namespace} {name}: {rule}"), true);
         }
         self.rules.tally.event(Side::Client, &name);
         if let Some(id) = spoken.id {
             self.acks.asked(namespace, id, now);
         }
-        self.expect_client(spoken, Fate::Pass);
+        let most = size.unwrap_or(u64::MAX).min(self.rules.max_payload);
+        self.expect_client(spoken, Fate::Pass, most.saturating_sub(length));
         verdict
     }
 
+    /// Whether an event is larger than it may be.
+    fn weigh(&self, namespace: &str, event: &str, bytes: u64) -> Result<(), TooMuch> {
+        match self.rules.limits.oversize(namespace, event, bytes) {
+            // A warning is told when it is counted.
+            Err(excess) if excess.over != Over::Warn => Err(TooMuch {
+                refused: Refused::because(Refusal::EventTooLarge, format!("{namespace} {event}: {}", excess.bound)),
+                is_last: excess.over == Over::Close,
+            }),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Counts a message of the client. `Err`: it is one too many, and is not to go on.
-    pub(super) fn count(&mut self, namespace: &str, event: Option<&str>, bytes: u64, now: Instant) -> Result<(), Refused> {
+    pub(super) fn count(&mut self, namespace: &str, event: Option<&str>, bytes: u64, now: Instant) -> Result<(), TooMuch> {
         let Err(excess) = self.meter.take(&self.rules.limits, self.payer, namespace, event, bytes, now) else { return Ok(()) };
         let detail = format!("{namespace} {}: {}", event.unwrap_or_default(), excess.bound);
-        match excess.over {
-            Over::Warn => {
-                self.note(Refusal::EventRate, &detail, true);
-                Ok(())
-            }
-            Over::Drop | Over::Close => {
-                if excess.over == Over::Close {
-                    self.end(crate::relay::session::Reason::Abuse, now);
-                }
-                Err(Refused { refusal: Refusal::EventRate, retry_after: Some(excess.retry_after), detail: Some(detail) })
-            }
+        if excess.over == Over::Warn {
+            self.note(Refusal::EventRate, &detail, true);
+            return Ok(());
+        }
+        Err(TooMuch {
+            refused: Refused { refusal: Refusal::EventRate, retry_after: Some(excess.retry_after), detail: Some(detail) },
+            is_last: excess.over == Over::Close,
+        })
+    }
+
+    fn deny_over(&mut self, spoken: &Spoken<'_>, too_much: &TooMuch, now: Instant) -> Verdict {
+        let verdict = self.deny(spoken, &too_much.refused, now);
+        self.end_if(too_much.is_last, now);
+        verdict
+    }
+
+    pub(super) fn end_if(&mut self, is_last: bool, now: Instant) {
+        if is_last {
+            self.end(Reason::Abuse, now);
         }
     }
 
     /// A new token of the same person. The app hears nothing of it.
     fn refresh(&mut self, spoken: &Spoken<'_>, message: &[u8], now: Instant) -> Verdict {
+        if message.len() > LARGEST_CONNECT {
+            return self.malformed("a token that is too large");
+        }
         if !spoken.is_whole() {
-            return if message.len() > LARGEST_CONNECT { self.malformed("a token that is too large") } else { Verdict::More };
+            return Verdict::More;
         }
         if let Err(error) = self.finish(spoken) {
             return self.malformed(&error.to_string());
         }
-        if let Err(refused) = self.count(spoken.namespace, None, 0, now) {
-            return self.deny(spoken, &refused, now);
+        if spoken.kind != Kind::Event {
+            return self.malformed("a refresh with attachments");
+        }
+        if let Err(too_much) = self.count(spoken.namespace, None, 0, now) {
+            return self.deny_over(spoken, &too_much, now);
         }
         let is_asked = self.asked.iter().any(|asked| matches!(asked.about, About::Refresh(_)));
         let token = match &spoken.words {
@@ -132,7 +159,7 @@ impl Guard {
             Words::Pack { packet, message } => msgpack::argument(&message[packet.data.clone()], 1).map(Zeroizing::new),
         };
         match token {
-            Some(token) if !is_asked && spoken.kind == Kind::Event => {
+            Some(token) if !is_asked => {
                 self.question(spoken.namespace, token, About::Refresh(Refresh { id: spoken.id }));
                 Verdict::Drop
             }
@@ -165,8 +192,9 @@ impl Guard {
                 say::error(&refused)
             }
         };
-        if let Some(id) = refresh.id {
-            self.tell_client(say::ack(self.parser(), namespace, id, &answer));
+        // Meanwhile it may have been left.
+        if let Some(id) = refresh.id.filter(|_| self.spaces.has_joined(namespace)) {
+            self.tell_client(say::ack(self.parser, namespace, id, &answer));
         }
     }
 

@@ -5,6 +5,8 @@
 
 mod acks;
 mod apps;
+mod asked;
+mod attachments;
 mod clients;
 mod connect;
 mod core;
@@ -17,6 +19,7 @@ mod say;
 mod spaces;
 mod spoken;
 mod tally;
+mod three;
 mod verdict;
 
 pub use self::core::{Guard, Start};

@@ -14,7 +14,7 @@ use crate::{
         auth::{Merge, Places},
         limit::PacketLimits,
     },
-    relay::session::Reason,
+    relay::reason::Reason,
     telemetry::Metrics,
 };
 
@@ -31,6 +31,8 @@ pub struct Rules {
     pub by_app: Vec<String>,
     /// What the app is told in the CONNECT payload.
     pub merge: Merge,
+    /// The same where the app judges the CONNECT: what it judges by stays.
+    pub merge_of_apps: Merge,
     pub connect_deadline: Duration,
     /// After `exp` a token is still good for this long.
     pub leeway: Duration,
@@ -61,6 +63,7 @@ impl Rules {
             by_connect: auth.when == When::Connect,
             by_app: auth.connect_by_app.clone(),
             merge: Merge::new(auth, places),
+            merge_of_apps: Merge::new(&Auth { pass_token: true, ..auth.clone() }, places),
             places: places.clone(),
             connect_deadline: auth.connect_deadline.0,
             leeway: auth.leeway.0,
@@ -90,6 +93,22 @@ impl Rules {
             Reason::Killed => self.on_kill,
             Reason::Abuse => self.on_abuse,
             _ => OnEnd::Reconnect,
+        }
+    }
+
+    /// Why clients of Engine.IO 3 cannot be judged by these rules; `None`: they can, or nothing is judged.
+    pub fn refuse_three(&self) -> Option<&'static str> {
+        let Self { by_connect, parser, merge, .. } = self;
+        if !self.is_needed {
+            None
+        } else if *by_connect {
+            Some("clients of Engine.IO 3 have no CONNECT payload for auth.when = \"connect\"")
+        } else if *parser == Parser::Msgpack {
+            Some("clients of Engine.IO 3 are not judged in msgpack")
+        } else if !merge.is_idle() {
+            Some("clients of Engine.IO 3 have no CONNECT payload for auth.identity.connect_field")
+        } else {
+            None
         }
     }
 

@@ -24,6 +24,16 @@ pub(super) fn connect_error(parser: Parser, namespace: &str, refused: &Refused) 
     }
 }
 
+/// The same for clients of Socket.IO 2, which hand what they get to `error` as it is: an object, with everything that clients of
+/// today find in two places. A bare text would be shown no better and told apart by nobody.
+pub(super) fn connect_error_of_three(namespace: &str, refused: &Refused) -> Message {
+    let mut error = reason(refused.refusal);
+    if let (Some(after), Value::Object(error)) = (refused.retry_after, &mut error) {
+        error.insert("retry_after_ms".into(), milliseconds(after).into());
+    }
+    Message::Text(socket::error(namespace, &error.to_string()))
+}
+
 /// The namespace is left, with no way back by itself.
 pub(super) fn disconnect(parser: Parser, namespace: &str) -> Message {
     match parser {

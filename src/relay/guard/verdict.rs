@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::{codec::json::Scanner, relay::session::Reason};
+use crate::{codec::json::Scanner, relay::reason::Reason};
 
 /// Who says something.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

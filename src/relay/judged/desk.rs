@@ -18,7 +18,7 @@ use super::{
     Judged,
     queue::{Full, Queue},
 };
-use crate::{policy::Refused, relay::Reason};
+use crate::{codec::engine::Revision, policy::Refused, relay::Reason};
 
 /// The desk of one session.
 #[derive(Debug, Default)]
@@ -153,6 +153,11 @@ impl Judged {
         waiting
     }
 
+    /// Whether there are packets for the client that no poll has taken.
+    pub fn has_waiting(&self) -> bool {
+        !self.desk.state().for_client.is_empty()
+    }
+
     /// Packets for the app that no POST has taken: asked once, with [`Judged::take_waiting`].
     pub fn take_unsent(&self) -> Vec<Message> {
         self.desk.state().for_app.take_all()
@@ -181,6 +186,15 @@ impl Judged {
 }
 
 impl Desk {
+    /// The desk of a session that speaks this revision of Engine.IO.
+    pub fn new(revision: Revision) -> Self {
+        let desk = Self::default();
+        let mut state = desk.state();
+        (state.for_client, state.for_app) = (Queue::new(revision), Queue::new(revision));
+        drop(state);
+        desk
+    }
+
     /// A GET has come: the ones before it are let go.
     pub fn take_turn(&self) -> u64 {
         let mut state = self.state();
@@ -249,6 +263,11 @@ impl Desk {
     /// It has been answered; another may begin.
     pub fn fetched(&self) {
         self.state().fetch = Fetch::Idle;
+    }
+
+    /// Whether a GET toward the app is under way.
+    pub fn is_fetching(&self) -> bool {
+        !matches!(self.state().fetch, Fetch::Idle)
     }
 
     /// The GET toward the app is given up.

@@ -1,10 +1,11 @@
 //! A judged session between its transports: its guard, what waits for the client, and how questions about tokens are answered.
 
 pub mod app;
+pub mod bodies;
 mod delivery;
 pub mod desk;
 mod fetch;
-mod hearing;
+pub mod hearing;
 pub mod opening;
 pub mod polling;
 pub mod queue;
@@ -23,11 +24,17 @@ use app::App;
 use desk::Desk;
 
 use super::guard::{Guard, Question};
-use crate::{policy::Refused, relay::Venue};
+use crate::{
+    codec::engine::Revision,
+    policy::Refused,
+    relay::{Reason, Venue},
+};
 
 /// What a judged session has beyond a plain one. Shared by its requests and its carriage.
 #[derive(Debug)]
 pub struct Judged {
+    /// How its packets are written.
+    pub revision: Revision,
     guard: Mutex<Guard>,
     /// Wakes the carriage of its WebSocket.
     carriage: AtomicWaker,
@@ -41,12 +48,14 @@ pub struct Judged {
 
 impl Judged {
     pub fn new(guard: Guard) -> Self {
+        let revision = guard.revision();
         Self {
+            revision,
             guard: Mutex::new(guard),
             carriage: AtomicWaker::new(),
             poll: Notify::new(),
             app: App::default(),
-            desk: Desk::default(),
+            desk: Desk::new(revision),
         }
     }
 
@@ -70,6 +79,10 @@ impl Judged {
     pub async fn settle(&self, venue: &Venue, question: Question) {
         let clock = SystemTime::now();
         let who = venue.verifier.who(&question.token, clock).await.map_err(Refused::from);
+        let who = who.and_then(|identity| match venue.ledger.revocations.judge(Some(&identity), None, clock) {
+            None => Ok(identity),
+            Some(struck) => Err(Reason::from(struck).refused()),
+        });
         self.guard().answered(question.number, who, Instant::now(), SystemTime::now());
     }
 }

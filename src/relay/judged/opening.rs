@@ -31,12 +31,25 @@ const LARGEST_FIRST: usize = 32 * 1024;
 const GLANCE: Duration = Duration::from_secs(1);
 
 /// A new session by polling, which its app does not hear of yet.
-pub fn open(
+pub fn open(bench: &Arc<Bench>, venue: &Arc<Venue>, admission: Admission, errand: Errand) -> Result<Response<Body>, Refused> {
+    let (session, packet) = enter(bench, venue, admission, errand, Transport::Polling)?;
+    let mut answer = Response::new(body::full(packet));
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=UTF-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // For the record.
+    answer.extensions_mut().insert(session.key);
+    Ok(answer)
+}
+
+/// Enters a new session of either transport. Also the open packet that its client gets, in the gate's own words.
+pub fn enter(
     bench: &Arc<Bench>,
     venue: &Arc<Venue>,
     mut admission: Admission,
     mut errand: Errand,
-) -> Result<Response<Body>, Refused> {
+    transport: Transport,
+) -> Result<(Arc<Session>, Vec<u8>), Refused> {
     let member = admission.seat.member().clone();
     let shown = errand.shown.take();
     let mut note = polling::blank(venue, &admission);
@@ -48,17 +61,18 @@ pub fn open(
     }
     let sealed = venue.sealer.seal(&note).ok_or(Refusal::Internal)?;
     let (interval, timeout) = member.ping(&venue.assumed);
-    let upgrades = if venue.allows(Allowed::Websocket) { vec!["websocket".into()] } else { Vec::new() };
+    let may_upgrade = transport == Transport::Polling && venue.allows(Allowed::Websocket);
     let open = Open {
         sid: sealed,
-        upgrades,
+        upgrades: if may_upgrade { vec!["websocket".into()] } else { Vec::new() },
         ping_interval_ms: milliseconds(interval),
         ping_timeout_ms: milliseconds(timeout),
         max_payload: venue.limits.message,
     };
     let waiting = std::mem::take(&mut admission.waiting);
     let by = Opener {
-        transport: Transport::Polling,
+        transport,
+        revision: admission.revision,
         identity: None,
         address: admission.address,
         origin: note.origin,
@@ -70,13 +84,7 @@ pub fn open(
     judged.app.hold(First { speaker, member });
     let session = venue.ledger.enter(session);
     wait_for_somebody(bench, venue, &session, waiting);
-    let mut answer = Response::new(body::full(open.write()));
-    let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=UTF-8"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // For the record.
-    answer.extensions_mut().insert(session.key);
-    Ok(answer)
+    Ok((session, open.write()))
 }
 
 /// Keeps a session's place among those who have yet to say who they are, and ends it when it does not say so in time. Whichever

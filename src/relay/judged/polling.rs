@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt;
@@ -15,13 +14,13 @@ use hyper::body::Incoming;
 
 use super::{
     super::guard::{Message, Side},
+    bodies,
     delivery::{self, Said},
-    desk::{Failure, Next, Shown},
+    desk::{Failure, Next, Shown, noop},
     fetch,
     visit::Visit,
 };
 use crate::{
-    codec::payload,
     http::{Body, BodyError, body},
     policy::{Refusal, Refused},
     relay::{
@@ -65,7 +64,9 @@ async fn wait(visit: &Visit, turn: u64) -> Result<Response<Body>, Refused> {
             Next::LetGo => {
                 // The news may have been for the newer one.
                 visit.judged.poll.notify_one();
-                return Ok(packets_for(visit, b"6".to_vec()));
+                let mut body = Vec::new();
+                bodies::write(visit.session.revision, &noop(), &mut body);
+                return Ok(packets_for(visit, body));
             }
             Next::Failed(failure) => return failed(failure),
             Next::Nothing => {}
@@ -84,6 +85,7 @@ async fn wait(visit: &Visit, turn: u64) -> Result<Response<Body>, Refused> {
                     visit.close(Reason::Draining);
                     return Err(Refused::because(Refusal::SessionUnknown, reason.name()));
                 }
+                visit.judged.end(reason, Instant::now());
             }
         }
     }
@@ -119,7 +121,7 @@ pub async fn post(visit: Visit, incoming: Incoming) -> Result<Response<Body>, Re
     let packets = read(&visit, incoming).await?;
     if visit.session.is_over() {
         // It was told so; what it still says is its goodbye.
-        if payload::is_closing(&packets) {
+        if exchange::is_closing(visit.session.revision, &packets) {
             visit.desk().leave();
             visit.judged.nudge();
         }
@@ -165,16 +167,16 @@ async fn read(visit: &Visit, incoming: Incoming) -> Result<Bytes, Refused> {
 
 /// Shows each packet to the guard. `true`: the client closes the session with them.
 fn show(visit: &Visit, body: &[u8]) -> Result<bool, Refused> {
-    payload::judge(body, MOST).map_err(|error| broken(visit, Reason::MalformedPacket, &error.to_string()))?;
-    for packet in body.split(|byte| *byte == SEPARATOR) {
-        let message = match packet {
-            [b'b', text @ ..] => STANDARD.decode(text).ok().map(Message::Binary),
-            // Part of an upgrade, and only there.
-            [b'2' | b'5', ..] => None,
-            _ => String::from_utf8(packet.to_vec()).ok().map(Message::Text),
-        };
-        let message = message.ok_or_else(|| broken(visit, Reason::MalformedPacket, "a packet that is not sent by polling"))?;
-        let is_closing = packet == b"1";
+    let revision = visit.session.revision;
+    let messages = bodies::of_client(revision, body, MOST);
+    for message in messages.map_err(|error| broken(visit, Reason::MalformedPacket, &error.to_string()))? {
+        if !bodies::may_be_polled(revision, &message) {
+            return Err(broken(visit, Reason::MalformedPacket, "a packet that is not sent by polling"));
+        }
+        let is_closing = matches!(&message, Message::Text(text) if text == "1");
+        if matches!(&message, Message::Text(text) if text.starts_with('4')) || matches!(message, Message::Binary(_)) {
+            visit.session.speaks(Instant::now());
+        }
         match visit.judged.show(Side::Client, message, Instant::now()) {
             Shown::Passed if is_closing => return Ok(true),
             Shown::Passed | Shown::Kept => {}
@@ -261,5 +263,3 @@ fn whole(answer: Response<Bytes>) -> Response<Body> {
     }
     Response::from_parts(parts, body::full(said))
 }
-
-const SEPARATOR: u8 = 0x1e;

@@ -4,13 +4,14 @@
 
 use std::collections::VecDeque;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-
-use super::super::guard::Message;
+use super::{super::guard::Message, bodies};
+use crate::codec::engine::Revision;
 
 /// Packets that wait.
 #[derive(Debug, Default)]
 pub struct Queue {
+    /// How bodies are written.
+    revision: Revision,
     waiting: VecDeque<Message>,
     /// Ours, until one may stand here.
     aside: Vec<Message>,
@@ -32,6 +33,10 @@ const A_PACKET: usize = 64;
 const LARGEST_WITH_OURS: usize = 4 * 1024 * 1024;
 
 impl Queue {
+    pub fn new(revision: Revision) -> Self {
+        Self { revision, ..Self::default() }
+    }
+
     pub fn push(&mut self, message: Message) -> Result<(), Full> {
         self.make_room_for(&message, LARGEST)?;
         self.waiting.push_back(message);
@@ -56,13 +61,13 @@ impl Queue {
         let mut count = 0;
         while let Some(first) = self.waiting.front() {
             let together = (1 + attachments(first)).min(self.waiting.len());
-            let more: usize = self.waiting.iter().take(together).map(|message| 1 + size(message)).sum();
+            let more: usize = self.waiting.iter().take(together).map(|message| 1 + bodies::size(self.revision, message)).sum();
             if count > 0 && (count + together > MOST || body.len() + more > largest) {
                 break;
             }
             for message in self.waiting.drain(..together) {
-                self.size -= A_PACKET + size(&message);
-                write(&message, &mut body);
+                self.size -= A_PACKET + bodies::size(self.revision, &message);
+                bodies::write(self.revision, &message, &mut body);
             }
             count += together;
             if count >= MOST {
@@ -85,10 +90,10 @@ impl Queue {
 
     fn make_room_for(&mut self, message: &Message, largest: usize) -> Result<(), Full> {
         // One that is larger than everything may be goes alone: it was bounded where it was read.
-        if self.size > 0 && self.size + size(message) > largest {
+        if self.size > 0 && self.size + bodies::size(self.revision, message) > largest {
             return Err(Full);
         }
-        self.size += A_PACKET + size(message);
+        self.size += A_PACKET + bodies::size(self.revision, message);
         Ok(())
     }
 }
@@ -101,26 +106,3 @@ fn attachments(message: &Message) -> usize {
     let count = rest.split_once('-').and_then(|(count, _)| count.parse().ok());
     count.unwrap_or(0).min(MOST - 1)
 }
-
-/// Bytes in a body.
-fn size(message: &Message) -> usize {
-    match message {
-        Message::Text(text) => text.len(),
-        Message::Binary(bytes) => 1 + bytes.len().div_ceil(3) * 4,
-    }
-}
-
-fn write(message: &Message, body: &mut Vec<u8>) {
-    if !body.is_empty() {
-        body.push(SEPARATOR);
-    }
-    match message {
-        Message::Text(text) => body.extend_from_slice(text.as_bytes()),
-        Message::Binary(bytes) => {
-            body.push(b'b');
-            body.extend_from_slice(STANDARD.encode(bytes).as_bytes());
-        }
-    }
-}
-
-const SEPARATOR: u8 = 0x1e;

@@ -3,13 +3,14 @@
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
-use http::{HeaderValue, Method, Request, header, request::Parts};
+use http::{HeaderValue, Method, Request, Uri, header, request::Parts};
 
 use crate::{
     http::{
         Body, body,
         forwarded::{Client, Fresh},
         head::Head,
+        query::Query,
     },
     net::Peer,
     policy::auth::Identity,
@@ -73,6 +74,25 @@ impl Speaker {
         request.map(|()| body::full(packets))
     }
 
+    /// A WebSocket handshake, but for its own headers: opens a session, or upgrades one.
+    pub fn shake_hands(&self, venue: &Venue, toward: Toward<'_>) -> Request<()> {
+        let mut request = self.request(venue, toward);
+        *request.method_mut() = Method::GET;
+        request.headers_mut().remove(header::CONTENT_TYPE);
+        if let Some(query) = request.uri().query() {
+            let path = request.uri().path();
+            let mut target = String::with_capacity(path.len() + query.len() + ROOM);
+            target.push_str(path);
+            target.push('?');
+            // The first request may have been a poll's.
+            Query::new(query).write_replaced("transport", "websocket", &mut target);
+            if let Ok(target) = Uri::try_from(target) {
+                *request.uri_mut() = target;
+            }
+        }
+        request
+    }
+
     fn request(&self, venue: &Venue, toward: Toward<'_>) -> Request<()> {
         let told = Told {
             client: &self.client,
@@ -93,3 +113,6 @@ impl fmt::Debug for Speaker {
         out.debug_struct("Speaker").field("client", &self.client.address).finish_non_exhaustive()
     }
 }
+
+/// What `websocket` is longer than `polling`.
+const ROOM: usize = 8;

@@ -48,6 +48,9 @@ impl Visit {
         if ending.is_told() && ending.reason() != Reason::Draining {
             self.judged.end(ending.reason(), now);
         }
+        if let Some(reason) = self.session.overdue(now) {
+            self.judged.end(reason, now);
+        }
         let again = self.judged.tick(now, SystemTime::now());
         if let Some(reason) = self.desk().ending() {
             self.part(reason);

@@ -3,7 +3,7 @@
 // app keeps a journal of what reached it and shows it at `/stats`, which is not routed through the gate.
 //
 // Options come from the environment: PORT (0: any), NAME, CORS (origins, comma-separated; none: no CORS at all),
-// RECOVERY=1 (connection state recovery), PING_INTERVAL and PING_TIMEOUT in milliseconds. Prints `READY port`.
+// RECOVERY=1 (connection state recovery), EIO3=1 (clients of Socket.IO 2), PING_INTERVAL and PING_TIMEOUT in milliseconds. Prints `READY port`.
 
 import { createServer } from "node:http";
 import express from "express";
@@ -91,11 +91,12 @@ function note(request) {
 }
 
 function options() {
-  const { CORS, RECOVERY, PING_INTERVAL, PING_TIMEOUT } = process.env;
+  const { CORS, RECOVERY, EIO3, PING_INTERVAL, PING_TIMEOUT } = process.env;
   return {
     maxHttpBufferSize: 5e6,
     ...(CORS && { cors: { origin: CORS.split(","), credentials: true } }),
     ...(RECOVERY && { connectionStateRecovery: { maxDisconnectionDuration: 60_000 } }),
+    ...(EIO3 && { allowEIO3: true }),
     ...(PING_INTERVAL && { pingInterval: Number(PING_INTERVAL) }),
     ...(PING_TIMEOUT && { pingTimeout: Number(PING_TIMEOUT) }),
   };

@@ -5,4 +5,5 @@ mod engine;
 mod frame;
 mod json;
 mod payload;
+mod payload3;
 mod socket;

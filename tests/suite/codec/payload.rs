@@ -68,7 +68,49 @@ fn as_many_packets_as_allowed_pass() {
     assert_eq!(payload::judge(body.as_bytes(), 255), Err(PayloadError::TooMany));
 }
 
+#[test]
+fn bodies_have_no_more_packets_than_the_other_end_takes() {
+    let packets: Vec<String> = (0..35).map(|number| format!("42[{number}]")).collect();
+    let bodies: Vec<Vec<u8>> = payload::split(&packets, 16).collect();
+    assert_eq!(bodies.iter().map(|body| payload::judge(body, 16).unwrap()).collect::<Vec<_>>(), [16, 16, 3]);
+    assert_eq!(bodies.join(&0x1e), payload::join(&packets));
+    assert_eq!(payload::join(&["0{}", "40", "2"]), b"0{}\x1e40\x1e2");
+    assert_eq!(payload::join(&["2"]), b"2");
+    assert_eq!(payload::split(&[""; 0], 16).count(), 0);
+    // A bound that makes no sense loses nothing.
+    assert_eq!(payload::split(&["2", "3"], 0).collect::<Vec<_>>(), [b"2", b"3"]);
+}
+
+#[test]
+fn base64_has_one_spelling() {
+    assert_eq!(payload::decode("AQIDBA=="), Some(vec![1, 2, 3, 4]));
+    assert_eq!(payload::decode(""), Some(vec![]));
+    assert_eq!(payload::encode(&[1, 2, 3, 4]), "bAQIDBA==");
+    for text in ["AQIDBA", "AQIDBA=", "AQIDBB==", "AQ-_", "AQ==AQ==", "A===", " AQID", "AQID\n"] {
+        assert_eq!(payload::decode(text), None, "{text:?}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn what_is_joined_is_split_again(packets in prop::collection::vec("[1-6][ -~é€]{0,20}", 1..40), most in 1..20_usize) {
+        let bodies: Vec<Vec<u8>> = payload::split(&packets, most).collect();
+        let read: Vec<String> = bodies
+            .iter()
+            .flat_map(|body| payload::packets(body))
+            .map(|packet| packet.map(|packet| format!("{}{}", char::from(packet.kind.byte()), packet.text)).unwrap())
+            .collect();
+        prop_assert!(bodies.iter().all(|body| payload::judge(body, most).is_ok()));
+        prop_assert_eq!(read, packets);
+    }
+
+    #[test]
+    fn binary_messages_travel_as_text(bytes: Vec<u8>) {
+        let packet = payload::encode(&bytes);
+        prop_assert_eq!(payload::judge(packet.as_bytes(), 1), Ok(1));
+        prop_assert_eq!(payload::decode(&packet[1..]), Some(bytes));
+    }
+
     #[test]
     fn hostile_bytes_never_panic_and_never_get_lost(body: Vec<u8>) {
         let (first, rest) = payload::split_first(&body);
@@ -87,5 +129,6 @@ proptest! {
     fn base64_is_judged_as_a_strict_decoder_does(text in "[A-D+/=_-]{0,9}") {
         let body = format!("b{text}");
         prop_assert_eq!(payload::judge(body.as_bytes(), 1).is_ok(), STANDARD.decode(&text).is_ok());
+        prop_assert_eq!(payload::decode(&text), STANDARD.decode(&text).ok());
     }
 }

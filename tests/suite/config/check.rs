@@ -23,6 +23,8 @@ fn rows() -> Vec<(&'static str, &'static str, &'static str, &'static str)> {
         ("[seal]\nkeys = [\"short\"]", "refused", "seal.keys.0", "has 5 bytes and needs 32"),
         ("[admin]\naddress = \"0.0.0.0:9090\"", "refused", "admin.address", "without a token"),
         ("[admin]\ntoken = \"short\"", "refused", "admin.token", "has 5 bytes and needs 16"),
+        ("[revocation]\nmost = 0", "refused", "revocation.most", "too few or too many"),
+        ("[revocation]\nlongest_token = 0", "refused", "revocation.longest_token", "no time at all"),
         ("[log]\nlevel = \"warn,inof\"", "refused", "log.level", "\"inof\" names no level"),
         ("[log]\nlevel = \"\"", "refused", "log.level", "no level"),
         ("[log]\ndebug_for = [\"ana\"]", "refused", "log.debug_for.0", "nobody to follow"),

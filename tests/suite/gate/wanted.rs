@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sockgate::{
+    codec::engine::Revision,
     config::Secret,
     gate::wanted::LastShown,
     relay::{
@@ -22,6 +23,7 @@ fn id(sealer: &Sealer, sid: &str) -> String {
         member: MemberId(2),
         sid: sid.into(),
         is_local: false,
+        revision: Revision::Four,
         identity: None,
         token: None,
         origin: None,

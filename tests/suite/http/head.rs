@@ -3,6 +3,7 @@
 use http::{Method, Request, StatusCode, Version, request::Parts};
 use hyper::ext::Protocol;
 use proptest::prelude::*;
+use sockgate::codec::engine::Revision;
 use sockgate::http::{
     Head, HeadError,
     head::{self, EngineAsk, HeadShape, Step, Transport, Upgrade},
@@ -279,6 +280,16 @@ fn poll(query: &str) -> Result<EngineAsk, HeadError> {
 }
 
 #[test]
+fn revisions_are_told_apart() {
+    let revision = |query: &str| poll(query).map(|ask| ask.revision);
+    assert_eq!(revision("EIO=4&transport=polling"), Ok(Revision::Four));
+    assert_eq!(revision("EIO=3&transport=polling&b64=1"), Ok(Revision::Three));
+    for twice in ["EIO=3&EIO=3&transport=polling", "EIO=3&EIO=4&transport=polling"] {
+        assert_eq!(revision(twice), Err(HeadError::DuplicateParameter), "{twice}");
+    }
+}
+
+#[test]
 fn engine_steps_are_told_apart() {
     let polling = "/socket.io/?EIO=4&transport=polling&t=x";
     let websocket = "/socket.io/?EIO=4&transport=websocket";
@@ -312,7 +323,8 @@ fn engine_parameters_are_required_once_and_plainly() {
         ("EIO=4&transport=p%6Flling", HeadError::Transport, 0),
         ("EIO=4&TRANSPORT=polling", HeadError::Transport, 0),
         ("transport=polling", HeadError::Protocol, 5),
-        ("EIO=3&transport=polling", HeadError::Protocol, 5),
+        ("EIO=2&transport=polling", HeadError::Protocol, 5),
+        ("EIO=03&transport=polling", HeadError::Protocol, 5),
         ("EIO=99&transport=polling", HeadError::Protocol, 5),
         ("EIO=04&transport=polling", HeadError::Protocol, 5),
         ("EIO=%34&transport=polling", HeadError::Protocol, 5),
@@ -421,7 +433,7 @@ proptest! {
         if let Ok(ask) = poll(&query) {
             let decoded: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
             let all = |name: &str| decoded.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect::<Vec<_>>();
-            prop_assert_eq!(all("EIO"), ["4"]);
+            prop_assert_eq!(all("EIO"), [if ask.revision == Revision::Four { "4" } else { "3" }]);
             prop_assert_eq!(all("transport"), ["polling"]);
             prop_assert_eq!(all("sid"), ask.sid.iter().collect::<Vec<_>>());
             prop_assert!(all("j").is_empty());

@@ -9,4 +9,5 @@ mod jwks;
 mod keys;
 mod merge;
 mod token;
+mod token_id;
 mod verifier;

@@ -5,3 +5,4 @@ mod origin;
 mod packets;
 mod pattern;
 mod payload;
+mod revoke;

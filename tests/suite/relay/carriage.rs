@@ -12,7 +12,10 @@ use std::{
 
 use proptest::prelude::*;
 use sockgate::{
-    codec::frame::{self, Limits, Opcode, Sender},
+    codec::{
+        engine::Revision,
+        frame::{self, Limits, Opcode, Sender},
+    },
     config::upstream::{Member, Upstream},
     relay::{
         frames::{Carriage, Ended, Exchanged, Opening, Terms},
@@ -42,7 +45,8 @@ fn session_for(tenure: Tenure) -> Arc<Session> {
             tag: 0,
             path: "/ws".into(),
             transport: Transport::WebSocket,
-            subject: None,
+            revision: Revision::Four,
+            identity: None,
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             expires: None,
             origin: None,

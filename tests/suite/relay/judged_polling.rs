@@ -303,6 +303,18 @@ async fn a_session_that_is_to_stay_closed_ends_in_words_its_client_understands()
 }
 
 #[tokio::test]
+async fn a_session_lasts_as_long_as_it_may() {
+    for (key, reason) in [("limit.session_life", "session_life"), ("limit.session_idle", "session_idle")] {
+        let app = App::start().await;
+        let gate = before(&app, |settings| judged(settings).set(key, "1s")).await;
+        let session = joined_session(&gate).await;
+        assert_eq!(session.poll().send().await.refusal(), (400, "session_unknown".into()));
+        gate.record(&[("message", "session ended"), ("reason", reason)]).await;
+        eventually("the app is told", async || (posts(&app) == ["40", "1"]).then_some(())).await;
+    }
+}
+
+#[tokio::test]
 async fn a_judged_session_lives_on_one_gate() {
     let app = App::start().await;
     let (one, two) = (before(&app, judged).await, before(&app, judged).await);

@@ -3,11 +3,12 @@
 use std::{
     convert::Infallible,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use proptest::prelude::*;
 use sockgate::{
+    policy::revoke::{FOREVER, Revocation, Target},
     relay::{
         Ledger, Reason, Session,
         ledger::Count,
@@ -235,4 +236,28 @@ proptest! {
             prop_assert_eq!(book.leased(), (polling + websocket) as u64);
         }
     }
+}
+
+#[test]
+fn nobody_who_is_revoked_is_entered() {
+    let book = Book::new();
+    let target = Target::Subject { subject: "ana".into(), tenant: None, issuer: None };
+    let revocation = Revocation { target: target.clone(), issued_until: None, since: 0, until: FOREVER, reason: String::new() };
+    let (polling, websocket) = (book.poll(1), book.enter(2, Transport::WebSocket));
+    book.ledger.revocations.add(revocation, 10, SystemTime::now()).expect("there is room");
+
+    // Judged before the revocation, entered after it.
+    let (late, found) = (book.poll(3), book.find_or_enter(4));
+    for session in [&late, &found] {
+        assert!(session.is_over() && session.end() == Reason::Revoked && session.ending.is_told());
+    }
+    assert!(!polling.is_over() && !websocket.ending.is_told());
+    assert_eq!((book.ledger.strike_all(), book.ledger.strike_all()), (2, 0), "each once");
+    assert!(polling.is_over(), "nobody may be there to end it");
+    assert!(websocket.ending.is_told() && !websocket.is_over(), "its carriage says goodbye and counts");
+    assert_eq!(websocket.ending.reason(), Reason::Revoked);
+    assert_eq!(book.closed(Reason::Revoked), 3);
+
+    book.ledger.revocations.lift(&target);
+    assert!(!book.poll(5).is_over());
 }

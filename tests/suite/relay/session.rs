@@ -9,9 +9,12 @@ use std::{
 use futures_util::FutureExt;
 use prometheus_client::metrics::counter::Counter;
 use sockgate::{
-    codec::frame::FrameError,
+    codec::{engine::Revision, frame::FrameError},
     config::limit::Limit,
-    policy::limit::{Limiter, Permit},
+    policy::{
+        auth::{Identity, SealedIdentity},
+        limit::{Limiter, Permit},
+    },
     relay::{
         Reason, Session,
         session::{Ending, Held, Key, Lane, Opened, OtherOrigin, Tenure, Transport},
@@ -37,7 +40,8 @@ pub fn session(pool: &Pool, key: u128, transport: Transport, permits: Vec<Permit
         tag: 0,
         path: "/socket.io/".into(),
         transport,
-        subject: Some("ana".into()),
+        revision: Revision::Four,
+        identity: Some(Identity::sealed(SealedIdentity { subject: Some("ana".into()), ..SealedIdentity::default() })),
         address: [192, 0, 2, 7].into(),
         expires: None,
         origin: None,

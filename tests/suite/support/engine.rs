@@ -1,4 +1,4 @@
-//! The Engine.IO 4 of the fake app: sessions with a queue each, polling, WebSocket and the upgrade from one to the other.
+//! The Engine.IO of the fake app, of revision 4 and, as an app with `allowEIO3`, of 3: sessions with a queue each, polling, WebSocket and the upgrade from one to the other.
 //! Events come back as they were sent, acknowledgements are given. As careless as real apps: its answers carry CORS headers
 //! and a cookie with its own session id.
 
@@ -30,6 +30,8 @@ pub struct Engine {
 /// One session.
 #[derive(Default)]
 struct Life {
+    /// Of Engine.IO 3.
+    is_old: bool,
     queue: Mutex<VecDeque<String>>,
     changed: Notify,
     /// Polls that wait now.
@@ -62,16 +64,17 @@ impl Engine {
     /// One request of the polling transport.
     pub async fn polling(&self, line: &mut Line<TcpStream>, house: &House, seen: &Seen) -> io::Result<()> {
         let Some(sid) = seen.query("sid") else {
-            let (sid, _) = self.open(&house.name);
+            let (sid, life) = self.open(&house.name, seen);
             let cookie = format!("Set-Cookie: io={sid}; Path=/; HttpOnly\r\nSet-Cookie: lang=en\r\n");
-            return line.write(answer("200 OK", &self.open_packet(&sid, r#"["websocket"]"#), &cookie)).await;
+            let open = life.body(&[self.open_packet(&sid, r#"["websocket"]"#)]);
+            return line.write(answer("200 OK", &open, &cookie)).await;
         };
         let Some(life) = self.find(sid) else {
             return line.write(answer("400 Bad Request", r#"{"code":1,"message":"Session ID unknown"}"#, "")).await;
         };
         if seen.method == "POST" {
-            for packet in seen.text().split(SEPARATOR) {
-                self.hear(sid, &life, packet);
+            for packet in life.apart(&seen.text()) {
+                self.hear(sid, &life, &packet);
             }
             return line.write(answer("200 OK", "ok", "")).await;
         }
@@ -85,14 +88,14 @@ impl Engine {
             house.aborted.fetch_add(1, Ordering::SeqCst);
             return Err(io::ErrorKind::ConnectionAborted.into());
         };
-        line.write(answer("200 OK", &packets.join(SEPARATOR), "")).await
+        line.write(answer("200 OK", &life.body(&packets), "")).await
     }
 
     /// The WebSocket transport, from the beginning or after polling.
     pub async fn websocket(&self, mut line: Line<TcpStream>, house: &House, seen: &Seen) -> io::Result<()> {
         let (sid, life, mut is_open) = match seen.query("sid") {
             None => {
-                let (sid, life) = self.open(&house.name);
+                let (sid, life) = self.open(&house.name, seen);
                 // One write: the open packet travels with the 101.
                 let open = frame(FIN | TEXT, self.open_packet(&sid, "[]").as_bytes(), None);
                 line.write([seen.accepted(""), open].concat()).await?;
@@ -144,10 +147,14 @@ impl Engine {
         Ok(())
     }
 
-    fn open(&self, name: &str) -> (String, Arc<Life>) {
+    fn open(&self, name: &str, seen: &Seen) -> (String, Arc<Life>) {
         let number = self.count.fetch_add(1, Ordering::SeqCst);
         let sid = format!("{name}-own-sid_{number}");
-        let life = Arc::new(Life::default());
+        let life = Arc::new(Life { is_old: seen.query("EIO") == Some("3"), ..Life::default() });
+        if life.is_old {
+            // Nobody asks for the main namespace.
+            life.say("40");
+        }
         lock(&self.sessions).insert(sid.clone(), life.clone());
         (sid, life)
     }
@@ -170,6 +177,10 @@ impl Engine {
                 ("", event) => life.say(&format!("42{event}")),
                 (id, event) => life.say(&format!("43{id}{event}")),
             }
+        } else if packet == "2" && life.is_old {
+            life.say("3");
+        } else if let Some(namespace) = packet.strip_prefix("40").filter(|_| life.is_old) {
+            life.say(&format!("40{},", namespace.split(['?', ',']).next().unwrap_or_default()));
         } else if packet.starts_with("40") {
             life.say(r#"40{"sid":"public"}"#);
         } else if packet == "1" {
@@ -184,6 +195,29 @@ impl Life {
     fn say(&self, packet: &str) {
         lock(&self.queue).push_back(packet.into());
         self.changed.notify_one();
+    }
+
+    /// Packets in one body.
+    fn body(&self, packets: &[String]) -> String {
+        if !self.is_old {
+            return packets.join(SEPARATOR);
+        }
+        packets.iter().map(|packet| format!("{}:{packet}", packet.encode_utf16().count())).collect()
+    }
+
+    /// The packets of a body.
+    fn apart(&self, body: &str) -> Vec<String> {
+        if !self.is_old {
+            return body.split(SEPARATOR).map(str::to_string).collect();
+        }
+        let mut packets = Vec::new();
+        let mut rest: Vec<u16> = body.encode_utf16().collect();
+        while let Some(colon) = rest.iter().position(|unit| *unit == u16::from(b':')) {
+            let length: usize = String::from_utf16_lossy(&rest[..colon]).parse().expect("a length");
+            packets.push(String::from_utf16_lossy(&rest[colon + 1..=colon + length]));
+            rest.drain(..=colon + length);
+        }
+        packets
     }
 
     /// Everything that waits, as soon as there is anything.

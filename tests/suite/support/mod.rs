@@ -36,5 +36,7 @@ pub const OTHER_PAGE: &str = "https://other.example.com";
 pub const STRANGE_PAGE: &str = "https://evil.example.net";
 /// The target of a polling handshake.
 pub const OPEN: &str = "/socket.io/?EIO=4&transport=polling";
+/// The same of a Socket.IO 2 client.
+pub const OPEN_THREE: &str = "/socket.io/?EIO=3&transport=polling&b64=1";
 /// The target of a WebSocket handshake.
 pub const OPEN_WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";

@@ -1,0 +1,300 @@
+//! What the carriage of a judged session has beyond a plain one's: the guard to whom messages are shown, its questions while they are
+//! being answered, and what it wants said, put where it belongs. A session that is being upgraded has polls beside the carriage:
+//! until the client has come over (`5`) the guard's news is theirs to deliver, and the carriage leaves it at the desk.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::Context,
+    time::{Duration, Instant, SystemTime},
+};
+
+use super::{
+    sieve::{self, Judge},
+    words::Words,
+};
+use crate::{
+    codec::{
+        engine::Revision,
+        frame::{self, Header, Opcode, Sender},
+    },
+    relay::{
+        guard::{Extent, Out, Question, Seen, Side, Verdict},
+        judged::{Judged, app::Stage},
+        session::Reason,
+    },
+};
+
+/// How questions about tokens are answered: `Judged::settle` with all it needs.
+pub type Settle = Box<dyn Fn(Question) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
+/// A judged session, as its carriage is given it.
+pub struct Judging {
+    pub judged: Arc<Judged>,
+    pub settle: Settle,
+    /// Its client still polls, and may stay with that.
+    pub is_upgrade: bool,
+    /// Its app has heard nothing yet, and does not until somebody was accepted.
+    pub is_unopened: bool,
+}
+
+pub(super) struct Court {
+    judged: Arc<Judged>,
+    revision: Revision,
+    settle: Settle,
+    /// The mask of frames toward the app.
+    mask: [u8; 4],
+    /// The guard's news is the carriage's to deliver.
+    has_say: bool,
+    /// There is no app yet: the gate answers what only an app could, and nothing of the client goes on.
+    in_front: bool,
+    questions: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Some of them have not been polled yet.
+    has_asked: bool,
+    /// The guard has ended the session.
+    ended: Option<Reason>,
+    /// Deadlines may be nearer than they were.
+    pub(super) has_changed: bool,
+}
+
+/// One direction before the court, for as long as it is polled.
+pub(super) struct Bar<'a> {
+    pub(super) court: &'a mut Court,
+    /// What is to be said on the other direction.
+    pub(super) back: &'a mut Words,
+}
+
+/// The same, while a read is sifted.
+pub(super) struct Hearing<'a> {
+    court: &'a mut Court,
+    from: Side,
+    along: &'a mut Words,
+    back: &'a mut Words,
+    now: Instant,
+}
+
+impl Court {
+    pub(super) fn new(judging: Judging, mask: [u8; 4], to_client: &mut Words, to_app: &mut Words) -> Self {
+        let mut court = Self {
+            revision: judging.judged.revision,
+            judged: judging.judged,
+            settle: judging.settle,
+            mask,
+            has_say: false,
+            in_front: judging.is_unopened,
+            questions: Vec::new(),
+            has_asked: false,
+            ended: None,
+            has_changed: false,
+        };
+        if !judging.is_upgrade {
+            court.take_over(to_client, to_app);
+        }
+        court
+    }
+
+    /// Whether the client's messages come by this carriage alone.
+    pub(super) fn has_say(&self) -> bool {
+        self.has_say
+    }
+
+    /// Whether the app has heard nothing yet.
+    pub(super) fn is_in_front(&self) -> bool {
+        self.in_front
+    }
+
+    /// Whether the guard has asked something since it was last polled.
+    pub(super) fn has_asked(&self) -> bool {
+        self.has_asked
+    }
+
+    /// Takes what others have given the guard to say, and lets its questions get on.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, to_client: &mut Words, to_app: &mut Words) {
+        self.judged.register(cx.waker());
+        loop {
+            self.hear(to_client, to_app);
+            self.has_asked = false;
+            let before = self.questions.len();
+            self.questions.retain_mut(|question| question.as_mut().poll(cx).is_pending());
+            if self.questions.len() == before {
+                break;
+            }
+            self.has_changed = true;
+        }
+        if self.has_say && self.judged.has_waiting() {
+            self.say_waiting(to_client);
+        }
+    }
+
+    /// Puts the guard's news where it belongs.
+    fn hear(&mut self, to_client: &mut Words, to_app: &mut Words) {
+        if !self.has_say {
+            if self.judged.guard().has_news() {
+                self.judged.collect();
+                self.judged.poll.notify_one();
+            }
+            return;
+        }
+        let news = {
+            let mut guard = self.judged.guard();
+            if !guard.has_news() {
+                return;
+            }
+            guard.take()
+        };
+        self.has_changed = true;
+        for out in news {
+            match out {
+                Out::ToClient(message) => to_client.say(sieve::write(&message, self.revision, None)),
+                Out::ToApp(message) => {
+                    // Somebody was accepted.
+                    self.in_front = false;
+                    to_app.say(sieve::write(&message, self.revision, Some(self.mask)));
+                }
+                Out::Ask(question) => {
+                    self.questions.push((self.settle)(question));
+                    self.has_asked = true;
+                }
+                Out::End(reason) => self.ended = self.ended.or(Some(reason)),
+            }
+        }
+    }
+
+    /// The client has come over: from here on the guard's news is the carriage's, and what polls have not taken comes first.
+    fn take_over(&mut self, to_client: &mut Words, to_app: &mut Words) {
+        self.has_say = true;
+        self.has_changed = true;
+        self.say_waiting(to_client);
+        for message in self.judged.take_unsent() {
+            to_app.say(sieve::write(&message, self.revision, Some(self.mask)));
+            self.in_front = false;
+        }
+        match self.in_front {
+            // Polls may have opened it meanwhile, or be about to.
+            true => self.in_front = self.judged.app.stage() == Stage::Unopened,
+            false => self.judged.app.carries(),
+        }
+        self.hear(to_client, to_app);
+    }
+
+    fn say_waiting(&mut self, to_client: &mut Words) {
+        for message in self.judged.take_waiting() {
+            to_client.say(sieve::write(&message, self.revision, None));
+        }
+    }
+
+    /// Lets the guard look at the clocks. When to do so again; `None` when others do, or nobody has to.
+    pub(super) fn tick(&mut self, now: Instant, to_client: &mut Words, to_app: &mut Words) -> Option<Duration> {
+        self.has_changed = false;
+        if !self.has_say {
+            return None;
+        }
+        let again = self.judged.guard().tick(now, SystemTime::now());
+        self.hear(to_client, to_app);
+        again
+    }
+
+    /// The session is to end for this reason: the guard says how.
+    pub(super) fn end(&mut self, reason: Reason, to_client: &mut Words, to_app: &mut Words) {
+        if self.has_say {
+            self.judged.guard().end(reason, Instant::now());
+            self.hear(to_client, to_app);
+        }
+        // Whatever the guard thinks of it.
+        self.ended = self.ended.or(Some(reason));
+    }
+
+    /// Why the guard has ended the session, told once.
+    pub(super) fn take_end(&mut self) -> Option<Reason> {
+        self.ended.take()
+    }
+
+    pub(super) fn may_inject(&self, to: Side) -> bool {
+        self.judged.guard().may_inject(to)
+    }
+}
+
+impl Bar<'_> {
+    pub(super) fn hearing<'a>(&'a mut self, from: Side, along: &'a mut Words) -> Hearing<'a> {
+        Hearing { court: self.court, from, along, back: self.back, now: Instant::now() }
+    }
+}
+
+impl Judge for Hearing<'_> {
+    fn judge(&mut self, seen: &Seen<'_>) -> Verdict {
+        let was_in_front = self.court.in_front;
+        let (verdict, has_news) = {
+            let mut guard = self.court.judged.guard();
+            (guard.judge(seen, self.now), guard.has_news())
+        };
+        let has_come = !self.court.has_say && is_small(seen, b"5") && matches!(verdict, Verdict::Pass);
+        if has_come {
+            // Said behind the `5` itself.
+            self.court.take_over(self.back, self.along);
+        } else if has_news {
+            match seen.from {
+                Side::Client => self.court.hear(self.back, self.along),
+                Side::App => self.court.hear(self.along, self.back),
+            }
+        }
+        // Who has been let in may have to be warned soon.
+        self.court.has_changed |= seen.from == Side::App && seen.bytes.starts_with(b"40");
+        if was_in_front { self.stop(seen, verdict) } else { verdict }
+    }
+
+    fn lets(&mut self, control: &[u8]) -> bool {
+        if !self.court.in_front {
+            return true;
+        }
+        if let Ok(Some(header)) = Header::read(control, Sender::Client) {
+            match header.opcode {
+                Opcode::Ping => {
+                    let mut payload = control[header.size..].to_vec();
+                    header.unmask(&mut payload);
+                    self.back.say(frame::write(Opcode::Pong, &payload, None));
+                }
+                Opcode::Close => self.court.ended = self.court.ended.or(Some(Reason::ClientClosed)),
+                Opcode::Pong | Opcode::Continuation | Opcode::Text | Opcode::Binary => {}
+            }
+        }
+        false
+    }
+
+    fn speak(&mut self) -> Option<Vec<u8>> {
+        if !self.along.has_messages() || !self.court.may_inject(opposite(self.from)) {
+            return None;
+        }
+        self.along.next_message()
+    }
+}
+
+impl Hearing<'_> {
+    /// There was no app for what may go on: the gate answers an upgrade itself, and lets a client go that leaves.
+    fn stop(&mut self, seen: &Seen<'_>, verdict: Verdict) -> Verdict {
+        match verdict {
+            Verdict::Pass | Verdict::Watch(_) | Verdict::Replace(_) => {}
+            other @ (Verdict::More | Verdict::Drop | Verdict::Break(_)) => return other,
+        }
+        if is_small(seen, b"2probe") && !self.court.has_say {
+            self.back.say(frame::write(Opcode::Text, b"3probe", None));
+            self.court.judged.let_poll_go();
+        } else if is_small(seen, b"1") {
+            self.court.ended = self.court.ended.or(Some(Reason::ClientClosed));
+        }
+        Verdict::Drop
+    }
+}
+
+/// Whether this is the whole of what the client says.
+fn is_small(seen: &Seen<'_>, packet: &[u8]) -> bool {
+    seen.from == Side::Client && seen.is_text && seen.extent == Extent::Whole && seen.bytes == packet
+}
+
+/// The side that hears what this one says.
+pub(super) fn opposite(side: Side) -> Side {
+    match side {
+        Side::Client => Side::App,
+        Side::App => Side::Client,
+    }
+}

@@ -1,0 +1,72 @@
+//! Judged WebSocket frames: what goes on does not depend on how the bytes are cut, and nothing of what is refused does.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sockgate::{
+    codec::{
+        engine::Revision,
+        frame::{LONGEST_HELD, Limits, Sender, Walker},
+    },
+    relay::{
+        frames::sieve::{Judge, Pass, Sieve},
+        guard::{Extent, Message, Seen, Side, Verdict},
+        session::Reason,
+    },
+};
+
+/// Goes by a message's first byte.
+struct ByLetter;
+
+impl Judge for ByLetter {
+    fn judge(&mut self, seen: &Seen<'_>) -> Verdict {
+        let is_whole = seen.extent == Extent::Whole;
+        match seen.bytes.first().map(|letter| letter % 8) {
+            None if is_whole => Verdict::Pass,
+            None => Verdict::More,
+            Some(0 | 1) => Verdict::Pass,
+            Some(2) => Verdict::Drop,
+            Some(3) if seen.bytes.len() >= 10 || is_whole => Verdict::Pass,
+            Some(4) if is_whole => Verdict::Replace(Message::Text("replaced".to_string())),
+            Some(5) if is_whole => Verdict::Drop,
+            Some(3..=5) => Verdict::More,
+            Some(_) => Verdict::Break(Reason::Flooded),
+        }
+    }
+
+    fn speak(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+fn sift(revision: Revision, from: Side, bytes: &[u8], cut: usize) -> (Vec<u8>, Option<Reason>) {
+    let (sender, mask) = match from {
+        Side::Client => (Sender::Client, Some([1, 2, 3, 4])),
+        Side::App => (Sender::Server, None),
+    };
+    let mut walker = Walker::new(sender, Limits { message: 4096, fragments: 16 });
+    let mut sieve = Sieve::new(from, revision, mask);
+    let (mut passed, mut held) = (Vec::new(), Vec::new());
+    for piece in bytes.chunks(cut) {
+        held.extend_from_slice(piece);
+        let sifted = sieve.sift(&mut walker, &held, &mut ByLetter);
+        match sifted.pass {
+            Pass::First(first) => passed.extend_from_slice(&held[..first]),
+            Pass::Composed(composed) => passed.extend(composed),
+        }
+        if sifted.broken.is_some() || sifted.scan.fault.is_some() || walker.is_closed() {
+            return (passed, sifted.broken);
+        }
+        held.drain(..sifted.scan.upto);
+        assert!(held.len() <= LONGEST_HELD);
+    }
+    (passed, None)
+}
+
+fuzz_target!(|input: (bool, u8, &[u8])| {
+    let (from_client, cut, bytes) = input;
+    let from = if from_client { Side::Client } else { Side::App };
+    for revision in [Revision::Three, Revision::Four] {
+        let whole = sift(revision, from, bytes, bytes.len().max(1));
+        assert_eq!(sift(revision, from, bytes, usize::from(cut).max(1)), whole);
+    }
+});

@@ -1,0 +1,18 @@
+//! The judge of a session by itself: lists of packets, and numbers for time.
+
+mod acks;
+mod binary;
+mod ends;
+mod events;
+mod holding;
+mod hostile;
+mod joining;
+mod limits;
+mod payloads;
+mod properties;
+mod receiving;
+mod refresh;
+mod renewal;
+mod stage;
+mod unread;
+mod vectors;

@@ -1,7 +1,7 @@
 """The python-socketio app of the interop tests, under uvicorn. Same events as the Node app.
 
 Its own origin check stays on as it comes: only the app's own origin is accepted. Options come from the environment:
-PORT (0: any), NAME, PING_INTERVAL and PING_TIMEOUT in milliseconds. Prints `READY port`.
+PORT (0: any), NAME, HEARD=1 (keep every packet in the journal), PING_INTERVAL and PING_TIMEOUT in milliseconds. Prints `READY port`.
 """
 
 import asyncio
@@ -39,6 +39,18 @@ async def run(server, listener):
         await asyncio.sleep(0.01)
     print(f"READY {listener.getsockname()[1]}", flush=True)
     await serving
+
+
+class Listening(engineio.async_socket.AsyncSocket):
+    """A session whose packets are all kept in the journal."""
+
+    async def receive(self, packet):
+        journal.hear(packet)
+        await super().receive(packet)
+
+
+if os.environ.get("HEARD"):
+    engineio.async_socket.AsyncSocket = Listening
 
 
 def serve(namespace):

@@ -3,6 +3,7 @@
 `/stats` is answered by the middleware itself and is not routed through the gate, so it never counts.
 """
 
+import base64
 import json
 import os
 from urllib.parse import unquote
@@ -18,6 +19,14 @@ class Journal:
         self.opened = 0
         self.open = 0
         self.events = 0
+        self.heard = []
+
+    def hear(self, packet):
+        """Keeps an engine packet, as a polling payload would have it."""
+        if isinstance(packet.data, (bytes, bytearray)):
+            self.heard.append("b" + base64.b64encode(packet.data).decode())
+        else:
+            self.heard.append(f"{packet.packet_type}{'' if packet.data is None else packet.data}")
 
     def note(self, method, path, query):
         self.requests += 1

@@ -3,14 +3,15 @@
 // app keeps a journal of what reached it and shows it at `/stats`, which is not routed through the gate.
 //
 // Options come from the environment: PORT (0: any), NAME, CORS (origins, comma-separated; none: no CORS at all),
-// RECOVERY=1 (connection state recovery), EIO3=1 (clients of Socket.IO 2), PING_INTERVAL and PING_TIMEOUT in milliseconds. Prints `READY port`.
+// RECOVERY=1 (connection state recovery), EIO3=1 (clients of Socket.IO 2), HEARD=1 (keep every packet in the journal),
+// PING_INTERVAL and PING_TIMEOUT in milliseconds. Prints `READY port`.
 
 import { createServer } from "node:http";
 import express from "express";
 import { Server } from "socket.io";
 
 const name = process.env.NAME ?? "node";
-const journal = { name, requests: 0, urls: [], opened: 0, open: 0, events: 0 };
+const journal = { name, requests: 0, urls: [], opened: 0, open: 0, events: 0, heard: [] };
 
 const web = express();
 web.get("/stats", (_, answer) => answer.json(journal));
@@ -20,6 +21,7 @@ const http = createServer(web);
 const io = new Server(http, options());
 // After the server above, which takes the listeners it finds and calls them only for what is not its own.
 for (const kind of ["request", "upgrade"]) http.prependListener(kind, note);
+if (process.env.HEARD) io.engine.on("connection", (session) => session.on("packet", hear));
 for (const namespace of ["/", "/chat", "/admin"]) io.of(namespace).on("connection", serve);
 
 http.listen(Number(process.env.PORT ?? 0), "127.0.0.1", () => console.log(`READY ${http.address().port}`));
@@ -57,6 +59,7 @@ function serve(socket) {
     reply(length);
   });
   on(socket, "ask", (reply, ...values) => socket.emit("asked", ...values, reply));
+  on(socket, "say", (reply, event, ...values) => reply(socket.emit(event, ...values)));
   on(socket, "kick", () => socket.disconnect());
   on(socket, "drop", () => socket.conn.close());
   number(socket);
@@ -88,6 +91,12 @@ function note(request) {
   journal.requests += 1;
   journal.urls.push(`${request.method} ${request.url}`);
   journal.urls.splice(0, journal.urls.length - 1000);
+}
+
+// A packet as a polling payload would have it.
+function hear({ type, data }) {
+  const types = { message: 4, ping: 2, pong: 3, close: 1, upgrade: 5, noop: 6 };
+  journal.heard.push(Buffer.isBuffer(data) ? `b${data.toString("base64")}` : `${types[type] ?? type}${data ?? ""}`);
 }
 
 function options() {

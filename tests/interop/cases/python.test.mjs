@@ -5,14 +5,19 @@ import { after, before, describe, test } from "node:test";
 import { SOCKET_IO_APPS } from "../support/app.mjs";
 import { WAYS } from "../support/client.mjs";
 import { PythonClient } from "../support/python.mjs";
+import { modes, title } from "../support/mode.mjs";
 import { Stage } from "../support/stage.mjs";
 import { bearer, mint } from "../support/token.mjs";
 import { next, until } from "../support/wait.mjs";
 
-for (const app of SOCKET_IO_APPS) {
-  describe(`python-socketio before ${app}`, () => {
+describe("python-socketio", { concurrency: modes.length }, () => {
+  for (const mode of modes) describe(mode, { concurrency: 1 }, () => SOCKET_IO_APPS.forEach((app) => judge(app, mode)));
+});
+
+function judge(app, mode) {
+  describe(title({ client: "python-socketio", app, mode }), () => {
     let stage;
-    before(async () => (stage = await Stage.open({ apps: [app] })));
+    before(async () => (stage = await Stage.open({ apps: [app], mode })));
     after(() => stage.close());
 
     for (const [way, { transports }] of Object.entries(WAYS)) {
@@ -36,9 +41,7 @@ for (const app of SOCKET_IO_APPS) {
 async function tour(client, stage, transports, expected) {
   const numbers = [];
   client.on("number", ({ values }) => numbers.push(...values));
-  // This client sends the headers of `connect()` with no poll; polls alone need them from its HTTP session.
-  const carried = expected === "polling" ? { always: bearer(mint("ana")) } : { headers: bearer(mint("ana")) };
-  await client.connect({ url: stage.url, transports, ...carried, namespaces: ["/", "/chat"] });
+  await client.connect({ url: stage.url, transports, ...carry(stage.mode, expected), namespaces: ["/", "/chat"] });
   await until(`it travels by ${expected}`, async () => (await client.transport()) === expected);
 
   assert.equal(await client.call("add", [2, 3]), 5);
@@ -61,4 +64,11 @@ async function tour(client, stage, transports, expected) {
   const ended = isUvicornPolling ? client.call("kick").catch(() => {}) : client.disconnect();
   assert.deepEqual((await gone)[0].values, [isUvicornPolling ? "server disconnect" : "client disconnect"]);
   if (!isUvicornPolling) await ended;
+}
+
+// This client sends the headers of `connect()` with no poll; polls alone need them from its HTTP session.
+function carry(mode, transport) {
+  const token = mint("ana");
+  if (mode === "connect") return { auth: { token } };
+  return transport === "polling" ? { always: bearer(token) } : { headers: bearer(token) };
 }

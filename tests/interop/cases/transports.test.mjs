@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { SOCKET_IO_APPS } from "../support/app.mjs";
 import { call, WAYS } from "../support/client.mjs";
+import { modes, title } from "../support/mode.mjs";
 import { Stage } from "../support/stage.mjs";
 import { next, until } from "../support/wait.mjs";
 
@@ -12,10 +13,15 @@ import { next, until } from "../support/wait.mjs";
 // good bye only when both times are over.
 const OFTEN = { PING_INTERVAL: "1000", PING_TIMEOUT: "4000" };
 
-for (const app of SOCKET_IO_APPS) {
-  describe(`socket.io-client before ${app}`, () => {
+// The modes side by side: much of this is waiting.
+describe("socket.io-client", { concurrency: modes.length }, () => {
+  for (const mode of modes) describe(mode, { concurrency: 1 }, () => SOCKET_IO_APPS.forEach((app) => judge(app, mode)));
+});
+
+function judge(app, mode) {
+  describe(title({ client: "socket.io-client", app, mode }), () => {
     let stage;
-    before(async () => (stage = await Stage.open({ apps: [[app, { env: OFTEN }]] })));
+    before(async () => (stage = await Stage.open({ apps: [[app, { env: OFTEN }]], mode })));
     afterEach(() => stage.leave());
     after(() => stage.close());
 

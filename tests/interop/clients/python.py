@@ -19,14 +19,15 @@ engineio.payload.Payload.max_decode_packets = 1000
 
 
 class Client:
-    async def connect(self, url, transports=None, headers=None, always=None, namespaces=("/",)):
+    async def connect(self, url, transports=None, headers=None, always=None, auth=None, namespaces=("/",)):
         """`headers` are those of `connect()`: the client sends them with the handshake and the upgrade, and with no poll.
         `always` are sent with every request."""
         session = aiohttp.ClientSession(headers=always) if always else None
         self.sio = socketio.AsyncClient(reconnection_delay=0.05, reconnection_delay_max=0.5, http_session=session)
         for namespace in namespaces:
             self.listen(namespace)
-        await self.sio.connect(url, headers=headers or {}, transports=transports, namespaces=list(namespaces), wait_timeout=10)
+        asked = {"headers": headers or {}, "auth": auth, "transports": transports, "namespaces": list(namespaces)}
+        await self.sio.connect(url, **asked, wait_timeout=10)
         return {"transport": self.sio.transport()}
 
     def listen(self, namespace):

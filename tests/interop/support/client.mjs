@@ -14,6 +14,7 @@ export const WAYS = {
 export class Client {
   constructor(url, options) {
     this.manager = new Manager(url, { reconnectionDelay: 50, reconnectionDelayMax: 500, ...options, autoConnect: false });
+    this.auth = options.auth;
     this.hellos = [];
     this.disconnects = [];
     this.socket = this.manager.socket("/", { auth: options.auth });
@@ -47,8 +48,8 @@ export class Client {
   }
 
   /** Joins another namespace on the same session; returns its socket once the app said hello. */
-  async join(namespace) {
-    const socket = this.manager.socket(namespace);
+  async join(namespace, auth = this.auth) {
+    const socket = this.manager.socket(namespace, { auth });
     const hello = next(socket, "hello");
     socket.connect();
     await hello;

@@ -2,6 +2,7 @@
 // system picks and the log tells. Without SOCKGATE_BIN there is no gate, and the tests that do not need one run straight
 // against the apps: that shows that apps, clients and tests agree with each other.
 
+import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +11,8 @@ import { SECRET } from "./token.mjs";
 import { toToml } from "./toml.mjs";
 import { until } from "./wait.mjs";
 
+/** What opens the admin door. */
+export const ADMIN_TOKEN = randomBytes(16).toString("hex");
 export const BINARY = process.env.SOCKGATE_BIN;
 /** For tests about what only the gate does. */
 export const NEEDS_GATE = { skip: BINARY ? false : "needs the gate (SOCKGATE_BIN)" };
@@ -63,7 +66,8 @@ export class Gate {
   }
 
   async status() {
-    return (await fetch(`http://${this.doors.admin}/status`, { headers: { connection: "close" } })).json();
+    const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, connection: "close" };
+    return (await fetch(`http://${this.doors.admin}/status`, { headers })).json();
   }
 
   /** Nothing is left of any client: no session, no connection. */
@@ -112,15 +116,17 @@ function base(folder) {
       handshakes_per_user: "off",
       connections_per_address: 0,
       handshakes_in_flight: 0,
+      messages_per_user: "off",
     },
     // A session by polling whose client said good bye in a packet is known to be gone when nobody polls any more.
     socketio: { max_payload: "5 MB", abandoned_after: "5s" },
-    admin: { address: "127.0.0.1:0" },
+    admin: { address: "127.0.0.1:0", token: ADMIN_TOKEN },
     log: { format: "json" },
   };
 }
 
-function merge(below, above) {
+/** `above` laid over `below`, table by table. */
+export function merge(below, above) {
   const isTable = (value) => value && typeof value === "object" && !Array.isArray(value);
   const merged = { ...below };
   for (const [key, value] of Object.entries(above ?? {})) {

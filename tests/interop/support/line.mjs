@@ -93,9 +93,13 @@ export class Polling extends Line {
   /** One POST, as it is answered. */
   post(...packets) {
     const body = packets.map((packet) => (typeof packet === "string" ? packet : `b${packet.toString("base64")}`));
+    return this.postRaw(body.join(SEPARATOR));
+  }
+
+  /** One POST of any body. */
+  postRaw(body) {
     const headers = { "content-type": "text/plain;charset=UTF-8" };
-    const options = { method: "POST", headers, body: body.join(SEPARATOR) };
-    return this.door.ask(path({ transport: "polling", sid: this.sid }), options);
+    return this.door.ask(path({ transport: "polling", sid: this.sid }), { method: "POST", headers, body });
   }
 
   async send(...packets) {

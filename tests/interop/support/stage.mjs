@@ -3,7 +3,8 @@
 
 import { App } from "./app.mjs";
 import { Client } from "./client.mjs";
-import { BINARY, Gate } from "./gate.mjs";
+import { BINARY, Gate, merge } from "./gate.mjs";
+import { MODES } from "./mode.mjs";
 import { bearer, mint } from "./token.mjs";
 
 const isPlain = (kind) => kind.startsWith("plain");
@@ -11,10 +12,11 @@ const isPlain = (kind) => kind.startsWith("plain");
 export class Stage {
   /**
    * Starts `apps`, each a kind or `[kind, options]`, as the members of one upstream, and a gate with `config` over them.
-   * `upstream` is laid over the upstream's table.
+   * `upstream` is laid over the upstream's table, `config` over what the `mode` asks for (see mode.mjs).
    */
-  static async open({ apps, config = {}, upstream = {} }) {
+  static async open({ apps, mode = "plain", config = {}, upstream = {} }) {
     const stage = new Stage();
+    stage.mode = mode;
     stage.clients = [];
     stage.apps = await Promise.all(apps.map((app) => App.start(...[app].flat())));
     stage.app = stage.apps[0];
@@ -23,7 +25,7 @@ export class Stage {
     stage.gate = await Gate.start({
       upstream: [{ name: "app", members: stage.apps.map((app) => app.url), ...upstream }],
       route: [{ ...route, upstream: "app" }],
-      ...config,
+      ...merge(MODES[mode], config),
     }).catch(async (error) => {
       await stage.close();
       throw error;
@@ -50,13 +52,26 @@ export class Stage {
     return this.gate ? { ca: this.gate.ca } : {};
   }
 
-  /** A socket.io-client in Node, connected to `/`. The token travels in the header unless `options` say otherwise. */
+  /**
+   * A socket.io-client in Node, connected to `/`. The token travels in the header, in connect mode in the CONNECT packet,
+   * unless `options` say otherwise.
+   */
   async client(options = {}) {
-    const { subject = "ana", token = mint(subject), extraHeaders = bearer(token), ...rest } = options;
-    const client = new Client(options.url ?? this.url, { extraHeaders, ...this.trust, ...rest });
-    this.clients.push(client);
+    const client = this.stranger(options);
     await client.connected;
     return client;
+  }
+
+  /** The same, of which nobody knows yet whether it will be let in. */
+  stranger({ subject = "ana", token = mint(subject), ...options } = {}) {
+    const client = new Client(options.url ?? this.url, { ...this.carry(token), ...this.trust, ...options });
+    this.clients.push(client);
+    return client;
+  }
+
+  /** How a token travels in this mode, as options of socket.io-client. */
+  carry(token) {
+    return this.mode === "connect" ? { auth: { token } } : { extraHeaders: bearer(token) };
   }
 
   /** Disconnects the clients of a test that is over. */

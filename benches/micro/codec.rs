@@ -1,10 +1,11 @@
-//! Engine.IO: the open packet that is rewritten once a session, and polling bodies, which are split and judged.
+//! Engine.IO: the open packet that is rewritten once a session, and polling bodies, which are split and judged. Socket.IO: what
+//! a judged session reads of every packet, whole.
 
 use std::hint::black_box;
 
 use sockgate::codec::{
     engine::{Rewrite, read_open},
-    payload,
+    msgpack, payload, socket,
 };
 
 use super::{Operation, again};
@@ -43,4 +44,37 @@ pub fn binary_packet() -> Operation {
 fn judge(body: String, packets: usize) -> Operation {
     assert_eq!(payload::judge(body.as_bytes(), 64), Ok(packets));
     again(move || payload::judge(black_box(body.as_bytes()), 64))
+}
+
+/// What an echo of 64 bytes says.
+pub fn event_64() -> Operation {
+    event(format!("2[\"echo\",\"{}\"]", "x".repeat(53)))
+}
+
+/// One long text.
+pub fn event_16_kib() -> Operation {
+    event(format!("2[\"echo\",\"{}\"]", "x".repeat(16 * 1024)))
+}
+
+/// One long text of characters of three bytes.
+pub fn event_16_kib_beyond_ascii() -> Operation {
+    event(format!("2[\"echo\",\"{}\"]", "語".repeat(16 * 1024 / 3)))
+}
+
+/// Many small values.
+pub fn values_16_kib() -> Operation {
+    event(format!("2[\"echo\"{}]", ",{\"id\":12345,\"at\":1.5e3,\"on\":true,\"text\":\"some words\"}".repeat(16 * 1024 / 55)))
+}
+
+fn event(text: String) -> Operation {
+    let read = |text: &[u8]| socket::Packet::read(text, 32).map(|packet| packet.name.map(|name| name.len()));
+    assert_eq!(read(text.as_bytes()), Ok(Some(4)));
+    again(move || read(black_box(text.as_bytes())))
+}
+
+pub fn msgpack_event() -> Operation {
+    let message = msgpack::event("/", "echo", &["x".repeat(53).into(), serde_json::json!({ "id": 12345, "on": true })]);
+    let read = |message: &[u8]| msgpack::Packet::read(message, 32).map(|packet| packet.name.map(|name| name.len()));
+    assert_eq!(read(&message), Ok(Some(4)));
+    again(move || read(black_box(&message)))
 }

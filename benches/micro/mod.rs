@@ -48,7 +48,10 @@ macro_rules! every_room {
     ($harness:ident) => {
         $harness! {
             harness { nothing }
-            codec { open_packet, first_packet, sixteen_packets, binary_packet }
+            codec {
+                open_packet, first_packet, sixteen_packets, binary_packet,
+                event_64, event_16_kib, event_16_kib_beyond_ascii, values_16_kib, msgpack_event
+            }
             frames { client_header, client_message_64, client_message_16_kib, sixteen_client_messages, server_message_1_kib }
             seal { seal, open, forged, key, mark }
             origin { listed, wildcard, own, absent, stranger, grant_tag, preflight }

@@ -20,7 +20,7 @@ pub struct Payload {
     /// The schema, as text: JSON Schema 2020-12 of the list of the event's arguments, its name not among them:
     /// `{ "prefixItems": [{ "type": "string", "maxLength": 500 }], "minItems": 1, "items": false }`. References stay inside the
     /// schema; patterns have neither look-around nor references back; `format` is judged, except `regex` and those of
-    /// international names. A binary attachment is the object that stands for it, `{ "_placeholder": true, "num": 0 }`. Words
+    /// international names. A binary attachment is the object that stands for it, `{ "_placeholder": true, "num": 0 }`, with every parser. Words
     /// that JSON Schema does not have are refused, except those that begin with `x-`.
     pub schema: Option<String>,
     /// A file with the schema, in place of `schema`. It is watched, and read anew when it changes.

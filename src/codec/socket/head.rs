@@ -64,6 +64,15 @@ impl Kind {
     pub fn is_ack(self) -> bool {
         matches!(self, Self::Ack | Self::BinaryAck)
     }
+
+    /// Whether a packet may have this id, or be without: events may ask for an ack, and an ack answers one.
+    pub(crate) fn may_have(self, id: Option<u64>) -> bool {
+        match self {
+            Self::Event | Self::BinaryEvent => true,
+            Self::Ack | Self::BinaryAck => id.is_some(),
+            Self::Connect | Self::Disconnect | Self::ConnectError => id.is_none(),
+        }
+    }
 }
 
 /// What a packet says before its JSON.
@@ -166,12 +175,7 @@ impl Cursor<'_> {
 
     fn id(&mut self, kind: Kind) -> Result<Option<Option<u64>>, PacketError> {
         let Some((id, length)) = number(self.rest(), self.whole, MOST_ID).map_err(|_| PacketError::Id)? else { return Ok(None) };
-        let belongs = match kind {
-            Kind::Event | Kind::BinaryEvent => true,
-            Kind::Ack | Kind::BinaryAck => id.is_some(),
-            Kind::Connect | Kind::Disconnect | Kind::ConnectError => id.is_none(),
-        };
-        if !belongs {
+        if !kind.may_have(id) {
             return Err(PacketError::Id);
         }
         self.at += length;
@@ -216,7 +220,12 @@ fn number(text: &[u8], whole: bool, most: u64) -> Result<Option<(Option<u64>, us
     Ok(whole.then_some((number, text.len())))
 }
 
-/// What JavaScript cuts a query off at, what ends the namespace, and what does not print are not in its name.
+/// Whether a text is a namespace as a head may name it.
+pub fn is_namespace(text: &str) -> bool {
+    text.starts_with('/') && text.len() <= LONGEST_NAMESPACE && text.bytes().all(is_namespace_byte)
+}
+
+/// What ends a namespace, what Python cuts off with all behind it, and what does not print are not in its name.
 fn is_namespace_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b',' | b'?')
 }
@@ -231,4 +240,4 @@ pub const LONGEST_NAMESPACE: usize = 128;
 pub const LONGEST_HEAD: usize = 1 + 3 + LONGEST_NAMESPACE + 1 + 16 + 1;
 
 /// The largest number that JavaScript tells from its neighbours.
-const MOST_ID: u64 = (1 << 53) - 1;
+pub const MOST_ID: u64 = (1 << 53) - 1;

@@ -10,7 +10,7 @@ mod packet;
 mod write;
 
 pub use error::PacketError;
-pub use head::{Head, Kind, LONGEST_HEAD, LONGEST_NAMESPACE, MOST_ATTACHMENTS};
+pub use head::{Head, Kind, LONGEST_HEAD, LONGEST_NAMESPACE, MOST_ATTACHMENTS, MOST_ID, is_namespace};
 pub use name::{LONGEST_NAME, LONGEST_NAME_TEXT, RESERVED, event_name, is_reserved};
 pub use packet::Packet;
 pub use write::{ack, connect, connect_error, disconnect, error, event};

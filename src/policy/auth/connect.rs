@@ -26,10 +26,15 @@ pub fn token(payload: &str, path: &str) -> Result<Option<Zeroizing<String>>, Tok
         value = below;
     }
     let text = Zeroizing::new(serde_json::from_str::<String>(value).map_err(|_| TokenRefusal::Malformed)?);
+    plain(&text)
+}
+
+/// A text that stands where the token should be.
+pub fn plain(text: &str) -> Result<Option<Zeroizing<String>>, TokenRefusal> {
     match text.len() {
         0 => Ok(None),
         size if size > TOKEN_SIZE => Err(TokenRefusal::TooLarge),
-        _ if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(Some(text)),
+        _ if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(Some(Zeroizing::new(text.to_owned()))),
         _ => Err(TokenRefusal::Malformed),
     }
 }

@@ -3,7 +3,7 @@
 //! `offset` of connection state recovery among it.
 
 use serde_json::{
-    json,
+    Map, Value, json,
     value::{RawValue, to_raw_value},
 };
 
@@ -64,7 +64,7 @@ impl Merge {
         let without_token = self.token.as_deref().map(|path| without(payload, path)).transpose()?.flatten();
         let payload = without_token.as_deref().map_or(payload, RawValue::get);
         let mut members = if payload.is_empty() { Members::none() } else { Members::read(members::shallow(payload)?)? };
-        let told = identity.and_then(|identity| self.told(identity));
+        let told = identity.and_then(|identity| self.told(identity)).and_then(|told| to_raw_value(&told).ok());
         if let Some(field) = &self.field {
             // Some languages read keys without regard to case.
             members.retain(|key| !key.eq_ignore_ascii_case(field));
@@ -75,12 +75,22 @@ impl Merge {
         Ok(members.write()?.get().to_owned())
     }
 
-    fn told(&self, identity: &Identity) -> Option<Box<RawValue>> {
+    /// The field that is the gate's to write, whoever writes it and in whichever case.
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
+    /// Where the token is that the app is not to see, a name a level.
+    pub fn token(&self) -> Option<&[String]> {
+        self.token.as_deref()
+    }
+
+    /// What the field says of somebody. None: of nobody nothing is told.
+    pub fn told(&self, identity: &Identity) -> Option<Value> {
         let subject = identity.subject()?;
-        let claims: serde_json::Map<String, serde_json::Value> =
+        let claims: Map<String, Value> =
             self.claims.iter().filter_map(|path| Some((path.clone(), identity.claim(path)?.clone()))).collect();
-        let told = json!({ "subject": subject, "roles": identity.roles(), "tenant": identity.tenant(), "claims": claims });
-        to_raw_value(&told).ok()
+        Some(json!({ "subject": subject, "roles": identity.roles(), "tenant": identity.tenant(), "claims": claims }))
     }
 }
 

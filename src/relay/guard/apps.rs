@@ -13,7 +13,7 @@ use super::{
     spoken::{self, Spoken},
 };
 use crate::{
-    codec::{msgpack, socket::Kind},
+    codec::{json, msgpack, socket::Kind},
     config::socketio::Parser,
     policy::access::Decision,
 };
@@ -55,7 +55,7 @@ impl Guard {
             Parser::Default => self.unreadable(),
             Parser::Custom => Verdict::Pass,
             Parser::Msgpack if !spoken::is_whole(seen) => Verdict::More,
-            Parser::Msgpack => match msgpack::Packet::read(seen.bytes, msgpack::MOST_DEPTH) {
+            Parser::Msgpack => match msgpack::Packet::read(seen.bytes, json::MOST_DEPTH) {
                 Ok(packet) => {
                     let spoken = Spoken::of_pack(&packet, seen.bytes);
                     self.app_packet(&spoken, seen.bytes.len() as u64, Extent::Whole, now)

@@ -42,6 +42,8 @@ impl Guard {
     fn client_engine(&mut self, packet: &[u8], whole: bool) -> Verdict {
         match packet {
             _ if !whole && packet.len() <= ENGINE_PACKET => Verdict::More,
+            // An app that has not heard of the session does not begin with them.
+            b"1" | b"3" if !self.may_open() => Verdict::Drop,
             // In Engine.IO 3 the client pings.
             b"2" if self.is_three() => Verdict::Pass,
             b"3" if self.is_three() => self.malformed("a pong of a client that pings"),

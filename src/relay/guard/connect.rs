@@ -1,6 +1,9 @@
 //! Joining namespaces: who may, with which token, and what the app is told of it.
 
-use std::time::{Instant, SystemTime};
+use std::{
+    borrow::Cow,
+    time::{Instant, SystemTime},
+};
 
 use zeroize::Zeroizing;
 
@@ -12,11 +15,14 @@ use super::{
     spoken::{Spoken, Words},
 };
 use crate::{
-    codec::{msgpack, socket},
+    codec::{
+        msgpack::{self, MsgpackError},
+        socket,
+    },
     policy::{
         Refusal, Refused,
         access::Decision,
-        auth::{self, Identity},
+        auth::{self, Identity, Merge},
     },
 };
 
@@ -143,7 +149,8 @@ impl Guard {
             (None, _) => None,
             (Some(field), Words::Text { .. }) => auth::connect::token(spoken.json().unwrap_or_default(), field)?,
             (Some(field), Words::Pack { packet, message }) => {
-                msgpack::token(&message[packet.data.clone()], field).map_err(|_| Refusal::TokenInvalid)?.map(Zeroizing::new)
+                let token = msgpack::token(&message[packet.data.clone()], field.split('.')).map_err(|_| Refusal::TokenInvalid)?;
+                token.map(auth::connect::plain).transpose()?.flatten()
             }
         };
         let at_handshake = (self.is_vouched || self.shown.is_some()).then_some(Shown::AtHandshake);
@@ -280,6 +287,7 @@ impl Guard {
                 return self.refuse(namespace, &refused, now);
             }
         };
+        self.has_asked = true;
         self.spaces.set(namespace, Standing::Sent);
         changed.map_or(Verdict::Pass, Verdict::Replace)
     }
@@ -299,11 +307,24 @@ impl Guard {
                 Message::Text(socket::connect(spoken.namespace, Some(&payload)))
             }
             Words::Pack { packet, message } => {
-                let payload = msgpack::to_json(&message[packet.data.clone()]).map_err(|error| malformed(error.to_string()))?;
-                let payload = merge.apply(&payload, self.identity.as_ref()).map_err(|error| malformed(error.to_string()))?;
-                Message::Binary(msgpack::connect(spoken.namespace, &payload))
+                let data = &message[packet.data.clone()];
+                Message::Binary(self.told_packed(merge, spoken.namespace, data).map_err(|error| malformed(error.to_string()))?)
             }
         }))
+    }
+
+    /// The same as MessagePack.
+    fn told_packed(&self, merge: &Merge, namespace: &str, data: &[u8]) -> Result<Vec<u8>, MsgpackError> {
+        let without_token = match merge.token().and_then(<[String]>::split_last) {
+            Some((last, way)) => msgpack::retain(data, way.iter().map(String::as_str), |key| key != last)?,
+            None => Cow::Borrowed(data),
+        };
+        let Some(field) = merge.field() else { return Ok(msgpack::connect_with(namespace, &without_token)) };
+        let data = msgpack::retain(&without_token, [], |key| !key.eq_ignore_ascii_case(field))?;
+        match self.identity.as_ref().and_then(|identity| merge.told(identity)) {
+            Some(told) => msgpack::merge(namespace, &data, field, &told),
+            None => Ok(msgpack::connect_with(namespace, &data)),
+        }
     }
 
     pub(super) fn refuse(&mut self, namespace: &str, refused: &Refused, now: Instant) -> Verdict {

@@ -62,6 +62,8 @@ pub struct Guard {
     pub(super) opened: Instant,
     /// When the client sent its last message.
     pub(super) heard: Instant,
+    /// Whether the app has been asked for a namespace. With `auth.when = "connect"` it has not heard of the session before.
+    pub(super) has_asked: bool,
     /// When the app's first yes came.
     pub(super) has_joined: bool,
     pub(super) is_warned: bool,
@@ -111,6 +113,7 @@ impl Guard {
             questions: 0,
             opened: now,
             heard: now,
+            has_asked: false,
             has_joined: false,
             is_warned: false,
             is_ended: false,
@@ -156,6 +159,11 @@ impl Guard {
     /// The revision of Engine.IO that the session speaks.
     pub fn revision(&self) -> Revision {
         self.revision
+    }
+
+    /// Whether the app is to hear of the session: before, not even a good bye reaches it.
+    pub fn may_open(&self) -> bool {
+        self.has_asked || !self.rules.by_connect
     }
 
     /// Whether it has been ended.

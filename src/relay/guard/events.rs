@@ -156,7 +156,10 @@ impl Guard {
         let is_asked = self.asked.iter().any(|asked| matches!(asked.about, About::Refresh(_)));
         let token = match &spoken.words {
             Words::Text { .. } => second_text(spoken.json().unwrap_or_default()),
-            Words::Pack { packet, message } => msgpack::argument(&message[packet.data.clone()], 1).map(Zeroizing::new),
+            Words::Pack { packet, message } => match msgpack::argument(&message[packet.data.clone()], 1) {
+                Ok(token) => token.map(|token| Zeroizing::new(token.to_string())),
+                Err(_) => None,
+            },
         };
         match token {
             Some(token) if !is_asked => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    Guard, Verdict,
+    Guard, Verdict, placeholders,
     spoken::{Spoken, Words},
 };
 use crate::{
@@ -69,21 +69,23 @@ fn judge(payload: &Payload, spoken: &Spoken<'_>, event: &str) -> Result<(), Refu
     payload.judge(arguments).map_err(|misfit| invalid(&misfit))
 }
 
-/// What follows the event's name. Data that apps could read in two ways has no reading here.
+/// What follows the event's name. Data that apps could read in two ways has no reading here, and an object that only looks like
+/// an attachment is none.
 fn arguments(spoken: &Spoken<'_>) -> Result<Vec<Value>, &'static str> {
-    let converted;
-    let json = match &spoken.words {
-        Words::Text { .. } => spoken.json().ok_or("it is not all there")?,
+    let json = spoken.json().unwrap_or_default();
+    let data = match &spoken.words {
+        Words::Text { .. } if !placeholders::fit(json, spoken.attachments) => return Err("a placeholder for no attachment"),
+        Words::Text { .. } => strict::value(json.as_bytes()).map_err(|error| match error {
+            StrictError::DuplicateKey => "a key is there twice",
+            StrictError::Malformed | StrictError::TooDeep => "a number or a text in it is none",
+        })?,
         Words::Pack { packet, message } => {
-            converted = msgpack::to_json(&message[packet.data.clone()]).map_err(|_| "it has no form in JSON")?;
-            &converted
+            msgpack::value(&message[packet.data.clone()]).map_err(|_| "it stands for nothing in JSON")?
         }
     };
-    let items = match strict::value(json.as_bytes()) {
-        Ok(Value::Array(items)) => items,
-        Err(StrictError::DuplicateKey) => return Err("a key is there twice"),
-        Ok(_) | Err(StrictError::Malformed | StrictError::TooDeep) => return Err("it has a number or a text that none can hold"),
-    };
-    // The first is the name.
-    Ok(items.into_iter().skip(1).collect())
+    match data {
+        // The first is the name.
+        Value::Array(items) => Ok(items.into_iter().skip(1).collect()),
+        _ => Err("it is no list"),
+    }
 }

@@ -17,7 +17,7 @@ pub(super) fn connect_error(parser: Parser, namespace: &str, refused: &Refused) 
         data.insert("retry_after_ms".into(), milliseconds(after).into());
     }
     match parser {
-        Parser::Msgpack => Message::Binary(msgpack::connect_error(namespace, refusal.message(), &data)),
+        Parser::Msgpack => Message::Binary(msgpack::connect_error(namespace, refusal.message(), Some(&data))),
         Parser::Default | Parser::Custom => {
             Message::Text(socket::connect_error(namespace, refusal.message(), Some(&data.to_string())))
         }

@@ -46,6 +46,7 @@ pub async fn deliver(visit: &Visit) -> Result<Option<Said>, Refused> {
             return Ok(last);
         }
         if visit.judged.app.stage() == Stage::Unopened
+            && visit.judged.guard().may_open()
             && let Some(first) = visit.judged.app.begin()
         {
             open_by_polling(visit, *first).await?;

@@ -29,8 +29,9 @@ use crate::{
     },
 };
 
-/// Packets of a POST. Clients send what has gathered as one; a body full of the smallest packets would have half a million.
-const MOST: usize = 256;
+/// Packets of a POST. Clients send all that has gathered as one, also some thousand events of one loop; a body full of the smallest
+/// packets would have half a million.
+const MOST: usize = 4096;
 /// The wall clock and the timers' may disagree: nobody looks again at once.
 const MOMENT: Duration = Duration::from_millis(10);
 /// Bytes of a GET's answer, unless one packet alone has more: as many as an app's may have.
@@ -178,7 +179,8 @@ fn show(visit: &Visit, body: &[u8]) -> Result<bool, Refused> {
             visit.session.speaks(Instant::now());
         }
         match visit.judged.show(Side::Client, message, Instant::now()) {
-            Shown::Passed if is_closing => return Ok(true),
+            // Also when the app is not to hear of it.
+            Shown::Passed | Shown::Kept if is_closing => return Ok(true),
             Shown::Passed | Shown::Kept => {}
             Shown::Broken(reason) => return Err(broken(visit, reason, reason.name())),
         }

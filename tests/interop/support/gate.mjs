@@ -3,7 +3,7 @@
 // against the apps: that shows that apps, clients and tests agree with each other.
 
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Program } from "./program.mjs";
@@ -19,8 +19,10 @@ export const NEEDS_GATE = { skip: BINARY ? false : "needs the gate (SOCKGATE_BIN
 
 export class Gate {
   /** Starts a gate with `config`, a value shaped like the TOML, laid over what every test wants. */
-  static start(config) {
-    return Gate.open((folder) => toToml(merge(base(folder), config)));
+  static async start(config) {
+    const gate = await Gate.open((folder) => toToml(merge(base(folder), config)));
+    gate.config = config;
+    return gate;
   }
 
   /** Starts a gate with the TOML text that `write(folder)` returns, or by `env` alone. It must log as JSON. */
@@ -68,6 +70,17 @@ export class Gate {
   async status() {
     const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, connection: "close" };
     return (await fetch(`http://${this.doors.admin}/status`, { headers })).json();
+  }
+
+  /** Lays `change` over the configuration and has the gate read it (SIGHUP). Returns once it is in effect. */
+  async reload(change) {
+    const { generation } = await this.status();
+    const file = join(this.folder, "sockgate.toml");
+    const text = toToml(merge(base(this.folder), merge(this.config, change)));
+    writeFileSync(`${file}.new`, text, { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+    this.program.child.kill("SIGHUP");
+    await until("the new configuration is in effect", async () => (await this.status()).generation > generation);
   }
 
   /** Nothing is left of any client: no session, no connection. */

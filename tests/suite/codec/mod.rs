@@ -4,6 +4,7 @@ mod close;
 mod engine;
 mod frame;
 mod json;
+mod msgpack;
 mod payload;
 mod payload3;
 mod socket;

@@ -8,6 +8,7 @@ mod holding;
 mod hostile;
 mod joining;
 mod limits;
+mod packed;
 mod payloads;
 mod properties;
 mod receiving;

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
+use serde_json::{Value, json};
 use sockgate::{
+    codec::msgpack,
     policy::Refusal,
     relay::guard::{Extent, Seen, Side, Verdict},
 };
@@ -104,7 +106,39 @@ fn attachments_are_what_stands_for_them_and_share_the_fate_of_their_event() {
             ),
             ("cb", "bytes", "drop"),
             ("c", r#"42/files,["more"]"#, "pass"),
+            // What only looks like one is none.
+            ("c", r#"42/files,["file",{"_placeholder":true,"num":0}]"#, "drop"),
         ]);
+    });
+}
+
+#[test]
+fn msgpack_is_judged_by_the_same_schemas() {
+    each(&format!("socketio.parser = \"msgpack\"\n{SCHEMAS}"), |stage| {
+        for namespace in ["/", "/files"] {
+            assert_eq!(stage.client_bytes(&msgpack::connect(namespace, None)), "pass");
+            assert_eq!(stage.app_bytes(&msgpack::connect(namespace, Some(&json!({ "sid": "x" })))), "pass");
+        }
+        for (arguments, outcome) in [
+            (json!([1, 2]), "pass"),
+            (json!([1, -2]), "pass"),
+            (json!([1, 2.0]), "pass"),
+            (json!([1, 2.5]), "drop"),
+            (json!([1]), "drop"),
+            (json!([1, { "a": 1 }]), "drop"),
+            (json!([1, null]), "drop"),
+        ] {
+            let Value::Array(arguments) = arguments else { unreachable!("all are lists") };
+            assert_eq!(stage.client_bytes(&msgpack::event("/", "add", &arguments)), outcome, "{arguments:?}");
+        }
+        // The gate writes no bytes itself: ["file", bytes].
+        let file = |argument: &[u8]| {
+            let start = b"\x83\xa4type\x02\xa3nsp\xa6/files\xa4data\x92\xa4file";
+            [start.as_slice(), argument].concat()
+        };
+        assert_eq!(stage.client_bytes(&file(b"\xc4\x03abc")), "pass");
+        assert_eq!(stage.client_bytes(&file(b"\xa3abc")), "drop");
+        assert_eq!(stage.client_bytes(&file(b"\x82\xac_placeholder\xc3\xa3num\x00")), "drop");
     });
 }
 

@@ -272,6 +272,11 @@ impl Judge for Hearing<'_> {
 impl Hearing<'_> {
     /// There was no app for what may go on: the gate answers an upgrade itself, and lets a client go that leaves.
     fn stop(&mut self, seen: &Seen<'_>, verdict: Verdict) -> Verdict {
+        if is_small(seen, b"1") {
+            // The guard lets nobody hear it.
+            self.court.ended = self.court.ended.or(Some(Reason::ClientClosed));
+            return Verdict::Drop;
+        }
         match verdict {
             Verdict::Pass | Verdict::Watch(_) | Verdict::Replace(_) => {}
             other @ (Verdict::More | Verdict::Drop | Verdict::Break(_)) => return other,
@@ -279,8 +284,6 @@ impl Hearing<'_> {
         if is_small(seen, b"2probe") && !self.court.has_say {
             self.back.say(frame::write(Opcode::Text, b"3probe", None));
             self.court.judged.let_poll_go();
-        } else if is_small(seen, b"1") {
-            self.court.ended = self.court.ended.or(Some(Reason::ClientClosed));
         }
         Verdict::Drop
     }

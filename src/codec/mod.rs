@@ -9,3 +9,4 @@ pub mod msgpack;
 pub mod payload;
 pub mod payload3;
 pub mod socket;
+pub mod strict;

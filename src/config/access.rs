@@ -8,7 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::names::{NamePattern, Realm};
+use super::{
+    names::{NamePattern, Realm},
+    payload::{LARGEST_PAYLOAD, Payload},
+};
 
 /// Who may do what, by the claims of tokens. Rules are read in order, and the first that names a thing decides; what no rule
 /// names is decided by the four keys of this table. They hold for requests and packets alike, on every transport. A route
@@ -31,6 +34,10 @@ pub struct Access {
     /// characters, also for none: of events any characters, of namespaces and paths those of one segment (so `/*` is also
     /// `/`). There are no regular expressions.
     pub rule: Vec<Rule>,
+    /// What the data of events must be, by schema. The first that names an event judges it, after the rules and before the limits. An
+    /// event that does not fit is kept from the app (`event_invalid`), answered when an acknowledgement was asked for, and
+    /// counts for `limit.abuse`. Events of the app are not judged.
+    pub payload: Vec<Payload>,
 }
 
 /// What happens to what no rule names.
@@ -87,6 +94,17 @@ pub struct Reading {
     pub whom: Whom,
 }
 
+/// An entry about the data of events that was understood, but for its schema.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PayloadReading {
+    pub events: Vec<NamePattern>,
+    /// Namespaces; none: all.
+    pub within: Vec<NamePattern>,
+    /// Bytes.
+    pub size: u64,
+    pub schema: String,
+}
+
 /// Who may.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Whom {
@@ -118,6 +136,20 @@ impl Access {
         let mut problems = Vec::new();
         let read = self.rule.iter().enumerate().filter_map(|(index, rule)| rule.read(index, &mut problems)).collect();
         if problems.is_empty() { Ok(read) } else { Err(problems) }
+    }
+
+    /// The entries about data in their order, or everything that is wrong with any of them.
+    pub fn read_payloads(&self) -> Result<Vec<PayloadReading>, Vec<AccessProblem>> {
+        let mut problems = Vec::new();
+        let read = self.payload.iter().enumerate().filter_map(|(index, payload)| read_payload(payload, index, &mut problems));
+        let read = read.collect();
+        if problems.is_empty() { Ok(read) } else { Err(problems) }
+    }
+
+    /// Where the schema of an entry is written.
+    pub fn key_of_schema(&self, index: usize) -> String {
+        let has_file = self.payload.get(index).is_some_and(|payload| payload.schema_file.is_some());
+        format!("access.payload.{index}.{}", if has_file { "schema_file" } else { "schema" })
     }
 
     /// What is done about what no rule names.
@@ -179,6 +211,25 @@ impl Subject {
             Self::Request => Realm::Path,
         }
     }
+}
+
+/// `None` where something is wrong, and where a file could not be read, which has been told.
+fn read_payload(payload: &Payload, index: usize, problems: &mut Vec<AccessProblem>) -> Option<PayloadReading> {
+    let mut desk = Desk { rule: format!("access.payload.{index}"), problems };
+    let before = desk.problems.len();
+    let events = desk.names("events", Realm::Event, &payload.events);
+    let within = payload.within.iter().flat_map(|within| desk.names("in", Realm::Namespace, within)).collect();
+    if payload.schema.is_none() && payload.schema_file.is_none() {
+        desk.note("schema", "there is no schema to judge by", "Write the schema, or name its file with schema_file");
+    }
+    if payload.size.0 == 0 {
+        desk.note("size", "no message is that small", "Write for example \"16 KiB\"");
+    } else if payload.size > LARGEST_PAYLOAD {
+        desk.note("size", format!("more than {LARGEST_PAYLOAD} is too much to be judged"), "Write less, for example \"64 KiB\"");
+    }
+    let is_right = desk.problems.len() == before;
+    let schema = payload.schema.clone().filter(|_| is_right)?;
+    Some(PayloadReading { events, within, size: payload.size.0, schema })
 }
 
 /// Where one rule is read.

@@ -37,7 +37,8 @@ pub struct Auth {
     pub secret: Option<Secret>,
     /// A file that holds the secret (Docker and Kubernetes secrets). A newline at the end is ignored.
     pub secret_file: Option<PathBuf>,
-    /// More keys, all accepted at the same time (rotation).
+    /// More keys, all accepted at the same time (rotation). A key that a reload finds neither here nor in `secret` takes the
+    /// sessions with it that were opened with its tokens.
     pub keys: Vec<Key>,
     /// A JWKS document to fetch keys from.
     pub jwks_url: Option<String>,

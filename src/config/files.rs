@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Config, Secret, auth::Auth, problem::Problem, provenance::Provenance};
+use super::{Config, Secret, access::Access, auth::Auth, problem::Problem, provenance::Provenance};
 
 /// A secret longer than this is a mistaken file name.
 const LARGEST: u64 = 1 << 20;
@@ -28,8 +28,10 @@ pub fn read(config: &mut Config, directory: &Path, provenance: &Provenance, prob
         config.admin.token = shelf.secret("admin.token_file", path);
     }
     auth("auth", &mut config.auth, &mut shelf);
+    access("access", &mut config.access, &mut shelf);
     for (index, route) in config.route.iter_mut().enumerate() {
         auth(&format!("route.{index}.auth"), &mut route.auth, &mut shelf);
+        access(&format!("route.{index}.access"), &mut route.access, &mut shelf);
     }
     certificates(config, &mut shelf);
     shelf.named.sort();
@@ -60,6 +62,15 @@ fn auth(table: &str, auth: &mut Auth, shelf: &mut Shelf<'_>) {
         }
         if let Some(path) = &key.jwk_file {
             key.jwk = shelf.secret(&key_of("jwk_file"), path);
+        }
+    }
+}
+
+fn access(table: &str, access: &mut Access, shelf: &mut Shelf<'_>) {
+    for (index, payload) in access.payload.iter_mut().enumerate() {
+        if let Some(path) = &payload.schema_file {
+            let text = shelf.text(&format!("{table}.payload.{index}.schema_file"), path, Readers::Anyone);
+            payload.schema = text.map(|text| text.expose().to_string());
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod misfit;
 pub mod names;
 pub mod origin;
 pub mod pattern;
+pub mod payload;
 pub mod problem;
 pub mod provenance;
 pub mod reference;

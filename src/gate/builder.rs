@@ -18,11 +18,12 @@ use crate::{
         Config, Period,
         auth::{Auth, When},
         limit::Limit,
+        payload::Payload,
         route::{Kind, Route},
     },
     net::tls::trust,
     policy::{
-        access::Book,
+        access::{AccessProblem, Book, Payloads},
         auth::{AuthProblem, IdentityHeaders, Verifier},
         limit::Limiter,
         origin::{self, Surroundings},
@@ -58,6 +59,8 @@ pub(super) struct Builder<'a> {
     pub general: Arc<Limiter>,
     /// Those made so far, and what for.
     pub verifiers: RefCell<Vec<Made>>,
+    /// The same for schemas of events.
+    pub payloads: RefCell<Vec<(Vec<Payload>, Arc<Payloads>)>>,
     /// Rooms of before, by tag, whose limiters moved routes have taken.
     pub moved: RefCell<Vec<u64>>,
     pub now: Instant,
@@ -97,6 +100,7 @@ impl Builder<'_> {
             })
             .ok();
         let access = Book::new(&route.access, route.kind)
+            .and_then(|book| Ok(book.with(self.payloads(route)?)))
             .map_err(|problems| problems.iter().for_each(|problem| note(&problem.key, &problem.what, &problem.instead)))
             .ok();
         let verifier = self
@@ -195,6 +199,20 @@ impl Builder<'_> {
         }
         made.push(Made { auth: auth.clone(), verifier: verifier.clone() });
         Ok(verifier)
+    }
+
+    /// The schemas of a route's events: made once for all routes that say the same, for that takes milliseconds.
+    fn payloads(&self, route: &Route) -> Result<Arc<Payloads>, Vec<AccessProblem>> {
+        if route.kind != Kind::Socketio || route.access.payload.is_empty() {
+            return Ok(Arc::default());
+        }
+        let mut made = self.payloads.borrow_mut();
+        if let Some((_, same)) = made.iter().find(|(written, _)| *written == route.access.payload) {
+            return Ok(same.clone());
+        }
+        let payloads = Arc::new(Payloads::new(&route.access, route.kind)?);
+        made.push((route.access.payload.clone(), payloads.clone()));
+        Ok(payloads)
     }
 
     /// Claims that balancing and the rules of access look at, on any route with these rules for tokens.

@@ -83,6 +83,7 @@ impl Generation {
             sealer,
             general,
             verifiers: RefCell::default(),
+            payloads: RefCell::default(),
             moved: RefCell::default(),
             now,
         };

@@ -224,6 +224,7 @@ pub fn goes_on(room: &Room, note: &Stub, now: SystemTime) -> Result<(), Refused>
         true => Reason::Expired,
         false => match struck() {
             Some(struck) => Reason::from(struck),
+            None if room.has_dropped_key_of(note.identity.as_ref()) => Reason::Revoked,
             None => return Ok(()),
         },
     };

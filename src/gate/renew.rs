@@ -1,4 +1,5 @@
-//! A new configuration reaches the sessions that are open: each goes on under the rules of its route as they are now.
+//! A new configuration reaches the sessions that are open: each goes on under the rules of its route as they are now, or ends
+//! with the key that its token was signed with.
 
 use std::{sync::Arc, time::Instant};
 
@@ -16,6 +17,7 @@ pub fn sessions(generation: &Generation, ledger: &Ledger, now: Instant) -> bool 
     let mut unread = Vec::new();
     for session in ledger.live() {
         match generation.rooms().iter().find(|room| room.venue.tag == session.tag) {
+            Some(room) if room.has_dropped_key_of(session.who().as_ref()) => ledger.end(&session, Reason::Revoked),
             Some(room) if room.venue.judges() && session.judged.is_none() => unread.push(session),
             Some(room) => renew(room, &session, now),
             None => end(ledger, &session, Reason::RouteGone),
@@ -29,6 +31,7 @@ pub fn sessions(generation: &Generation, ledger: &Ledger, now: Instant) -> bool 
 
 fn renew(room: &Room, session: &Session, now: Instant) {
     let (Some(judged), Some(rules)) = (&session.judged, &room.venue.rules) else { return };
+    judged.go_by(&room.verifier);
     if judged.guard().renew(rules, now) {
         judged.nudge();
     }

@@ -114,6 +114,11 @@ impl Room {
         self.verifier.when() != When::None
     }
 
+    /// Whether the key that signed for an identity has been taken out of the configuration: what it signed is good no longer.
+    pub fn has_dropped_key_of(&self, identity: Option<&Identity>) -> bool {
+        self.asks_who() && identity.is_some_and(|identity| !self.verifier.has_key_of(identity))
+    }
+
     /// The affinity cookie for a client that has none or whose member is gone.
     pub fn affinity(&self, kept: Option<MemberId>, member: MemberId, secure: bool) -> Option<HeaderValue> {
         if self.affinity_cookie.is_empty() || self.venue.kind == Kind::Socketio || kept == Some(member) {

@@ -132,6 +132,8 @@ refusals! {
     UserSessions = 429, 4, "user_sessions", Client, "Too many sessions of this user", "close a session first";
     EventRate = 429, 4, "event_rate", Client, "Too many events", "wait as retry_after_ms says";
     EventTooLarge = 413, 4, "event_too_large", Client, "Event too large", "send smaller events";
+    /// The schemas of `[[access.payload]]`.
+    EventInvalid = 422, 4, "event_invalid", Client, "The event's data is not as it must be", "send what the app expects of this event";
     TooManyNamespaces = 429, 4, "too_many_namespaces", Client, "Too many namespaces in one session", "leave a namespace first";
     /// Wrongs added up until the session had to end.
     Abuse = 429, 4, "abuse", Client, "Too many refused packets", "send what is allowed, no faster than that";

@@ -7,10 +7,12 @@ mod packet;
 mod reader;
 mod retain;
 mod token;
+mod value;
 mod write;
 
 pub use packet::Packet;
 pub use reader::MsgpackError;
 pub use retain::retain;
 pub use token::{TokenError, argument, token};
+pub use value::value;
 pub use write::{ack, connect, connect_error, connect_with, disconnect, event, merge};

@@ -10,8 +10,12 @@ use super::bench::Bench;
 
 /// The rules of one route, with what it inherits. `above` is what stands before the table's name.
 pub fn access(above: &str, access: &Access, auth: &Auth, kind: Kind, bench: &mut Bench<'_>) {
-    for problem in access.read().err().into_iter().flatten() {
+    for problem in access.read().err().into_iter().chain(access.read_payloads().err()).flatten() {
         bench.refuse(&format!("{above}{}", problem.key), problem.what, problem.instead);
+    }
+    let payloads = format!("{above}access.payload");
+    if kind != Kind::Socketio && !access.payload.is_empty() && bench.is_written_at(&payloads) && !above.is_empty() {
+        bench.warn(&payloads, "no events travel on this kind of route", "Write it for Socket.IO routes");
     }
     for (index, rule) in access.rule.iter().enumerate() {
         let key = format!("{above}access.rule.{index}");

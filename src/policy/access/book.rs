@@ -1,12 +1,11 @@
-//! The rules of one route, by what they are about. The first rule that names a thing decides: exact names are found by hash,
-//! patterns are gone through in their order, and whichever was written first counts.
+//! The rules of one route, by what they are about. The first rule that names a thing decides.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::{
-    AccessProblem,
+    AccessProblem, Payload, Payloads,
+    index::Index,
     rule::{Rule, RuleId},
-    wild,
 };
 use crate::{
     config::{
@@ -24,6 +23,7 @@ pub struct Book {
     send: Chapter,
     receive: Chapter,
     request: Chapter,
+    payloads: Arc<Payloads>,
     shadow: bool,
 }
 
@@ -45,6 +45,7 @@ impl Book {
             send: Chapter::new(Subject::Send, access, kind),
             receive: Chapter::new(Subject::Receive, access, kind),
             request: Chapter::new(Subject::Request, access, kind),
+            payloads: Arc::default(),
             shadow: access.shadow,
         };
         for (index, reading) in access.read()?.into_iter().enumerate() {
@@ -62,6 +63,12 @@ impl Book {
         Ok(book)
     }
 
+    /// With the schemas of events, which are made once for all routes that say the same.
+    pub fn with(mut self, payloads: Arc<Payloads>) -> Self {
+        self.payloads = payloads;
+        self
+    }
+
     /// A namespace as packets name it, `/` for the main one.
     pub fn may_join(&self, identity: Option<&Identity>, namespace: &str) -> Decision {
         self.decide(self.join.judge(identity, namespace, namespace))
@@ -77,6 +84,16 @@ impl Book {
         self.decide(self.receive.judge(identity, namespace, event))
     }
 
+    /// What the data of a client's event must be.
+    pub fn payload(&self, namespace: &str, event: &str) -> Option<&Arc<Payload>> {
+        self.payloads.of(namespace, event)
+    }
+
+    /// Whether what would be denied passes and is logged.
+    pub fn is_shadow(&self) -> bool {
+        self.shadow
+    }
+
     /// A path of a plain route as the client asked for it, without its query.
     pub fn may_request(&self, identity: Option<&Identity>, path: &str) -> Decision {
         if self.request.is_open() {
@@ -87,7 +104,7 @@ impl Book {
 
     /// Whether packets must be read for these rules.
     pub fn looks_inside(&self) -> bool {
-        !(self.join.is_open() && self.send.is_open() && self.receive.is_open())
+        !(self.join.is_open() && self.send.is_open() && self.receive.is_open() && self.payloads.is_empty())
     }
 
     /// Whether events of the app must be read for these rules.
@@ -119,26 +136,18 @@ struct Chapter {
     subject: Subject,
     standing: Standing,
     rules: Vec<Rule>,
-    /// Places in `rules`, ascending, by exact name.
-    exact: HashMap<String, Vec<usize>>,
-    /// The same for each pattern, ascending.
-    starred: Vec<(usize, NamePattern)>,
+    /// Where each is named.
+    index: Index,
 }
 
 impl Chapter {
     fn new(subject: Subject, access: &Access, kind: Kind) -> Self {
         let standing = if kind.has(subject) { access.standing(subject) } else { Standing::Allow };
-        Self { subject, standing, rules: Vec::new(), exact: HashMap::new(), starred: Vec::new() }
+        Self { subject, standing, rules: Vec::new(), index: Index::default() }
     }
 
     fn add(&mut self, rule: Rule, names: Vec<NamePattern>) {
-        let place = self.rules.len();
-        for name in names {
-            match name {
-                NamePattern::Exact(name) => self.exact.entry(name).or_default().push(place),
-                NamePattern::Starred(_) => self.starred.push((place, name)),
-            }
-        }
+        self.index.add(self.rules.len(), names);
         self.rules.push(rule);
     }
 
@@ -161,13 +170,7 @@ impl Chapter {
 
     /// The first rule that names it.
     fn first(&self, namespace: &str, name: &str) -> Option<&Rule> {
-        let holding = |place: usize| self.rules.get(place).filter(|rule| rule.holds_in(namespace));
-        let exact = self.exact.get(name).and_then(|places| places.iter().copied().find(|place| holding(*place).is_some()));
-        let before = self.starred.iter().take_while(|(place, _)| exact.is_none_or(|exact| *place < exact));
-        let starred = before
-            .filter(|(place, _)| holding(*place).is_some())
-            .find(|(_, pattern)| wild::matches(pattern, name))
-            .map(|(place, _)| *place);
-        starred.or(exact).and_then(holding)
+        let holds = |place: usize| self.rules.get(place).is_some_and(|rule| rule.holds_in(namespace));
+        self.index.first(name, holds).and_then(|place| self.rules.get(place))
     }
 }

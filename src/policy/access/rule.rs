@@ -36,7 +36,7 @@ impl Rule {
 
     /// Whether it is about things of this namespace.
     pub fn holds_in(&self, namespace: &str) -> bool {
-        self.within.is_empty() || self.within.iter().any(|pattern| wild::matches(pattern, namespace))
+        wild::is_within(&self.within, namespace)
     }
 
     /// Whether this is somebody who may. Nobody has no claims.

@@ -11,6 +11,11 @@ pub fn matches(pattern: &NamePattern, name: &str) -> bool {
     }
 }
 
+/// Whether a namespace is one of these; of none every one is.
+pub(super) fn is_within(namespaces: &[NamePattern], namespace: &str) -> bool {
+    namespaces.is_empty() || namespaces.iter().any(|pattern| matches(pattern, namespace))
+}
+
 fn is_meant(starred: &Starred, name: &str) -> bool {
     let mut wanted = starred.segments.iter();
     if starred.realm == Realm::Event {

@@ -6,6 +6,8 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::Thumbprint;
+
 /// Who is asking.
 #[derive(Clone, PartialEq)]
 pub struct Identity(Arc<SealedIdentity>);
@@ -29,6 +31,10 @@ pub struct SealedIdentity {
     /// The token's `jti`, as [`token_id`](super::token_id) keeps it: one token can be revoked by it.
     #[serde(default, rename = "jti", skip_serializing_if = "Option::is_none")]
     pub token_id: Option<String>,
+    /// The configured key that signed the token. None: an issuer's key or the authorizer did, or the session is older than this
+    /// being kept.
+    #[serde(default, rename = "key", skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<Thumbprint>,
     /// Chosen claims by their configured path.
     pub claims: Map<String, Value>,
 }
@@ -94,6 +100,11 @@ impl Identity {
     /// The token's own name, as `token_id` keeps it.
     pub fn token_id(&self) -> Option<&str> {
         self.0.token_id.as_deref()
+    }
+
+    /// The configured key that signed the token.
+    pub fn signed_by(&self) -> Option<Thumbprint> {
+        self.0.signed_by
     }
 
     /// A chosen claim by its configured path.

@@ -24,7 +24,7 @@ use rustls::{
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{TokenRefusal, claims::Opened, problem::AuthProblem, strict};
+use super::{Thumbprint, TokenRefusal, claims::Opened, problem::AuthProblem, strict};
 use crate::config::{
     Secret,
     auth::{Algorithm, Auth, Key as Configured},
@@ -42,6 +42,8 @@ pub(super) struct Key {
     pub id: Option<String>,
     pub algorithms: Vec<Algorithm>,
     material: DecodingKey,
+    /// Of a configured key, its name with each of its algorithms.
+    thumbprints: Vec<(Algorithm, Thumbprint)>,
 }
 
 /// No key fits a token. Whether another set of keys could is for the caller to ask the issuer.
@@ -57,12 +59,14 @@ impl KeyRing {
         use_backend();
         let mut ring = Self::default();
         match main_key(auth) {
-            Ok(key) => ring.0.extend(key),
+            Ok(key) => ring.0.extend(key.map(Key::named)),
             Err(flaw) => problems.push(flaw.at("auth.secret")),
         }
         for (index, key) in auth.keys.iter().enumerate() {
             match read_configured(key) {
-                Ok(keys) => ring.0.extend(keys.into_iter().map(|read| Key { origin: format!("auth.keys[{index}]"), ..read })),
+                Ok(keys) => {
+                    ring.0.extend(keys.into_iter().map(|read| Key { origin: format!("auth.keys[{index}]"), ..read }.named()));
+                }
                 Err(flaw) => problems.push(flaw.at(&format!("auth.keys[{index}]"))),
             }
         }
@@ -83,6 +87,11 @@ impl KeyRing {
             .map(|key| Key { origin: "JWKS".into(), ..key })
             .collect();
         if keys.is_empty() { None } else { Some(Self(keys)) }
+    }
+
+    /// Whether one of them has this name.
+    pub fn has(&self, thumbprint: Thumbprint) -> bool {
+        self.0.iter().flat_map(|key| &key.thumbprints).any(|(_, own)| *own == thumbprint)
     }
 
     pub fn len(&self) -> usize {
@@ -136,6 +145,19 @@ impl Published<'_> {
 }
 
 impl Key {
+    /// With its names.
+    fn named(self) -> Self {
+        let material = material(&self.material);
+        let thumbprints = self.algorithms.iter().map(|named| (*named, Thumbprint::new(&material, *named))).collect();
+        Self { thumbprints, ..self }
+    }
+
+    /// The name under which it has signed this token.
+    pub fn thumbprint(&self, token: &Opened<'_>) -> Option<Thumbprint> {
+        let named = algorithm(&token.header.algorithm)?;
+        self.thumbprints.iter().find(|(own, _)| *own == named).map(|(_, thumbprint)| *thumbprint)
+    }
+
     /// A key without an id answers to every token, and a token without one asks every key.
     fn answers_to(&self, id: Option<&str>) -> bool {
         self.id.is_none() || id.is_none() || self.id.as_deref() == id
@@ -218,7 +240,7 @@ impl Key {
         if fitting.is_empty() {
             return Err(Flaw::OtherAlgorithm);
         }
-        Ok(Self { origin: String::new(), id: jwk.common.key_id, algorithms: fitting, material })
+        Ok(Self { origin: String::new(), id: jwk.common.key_id, algorithms: fitting, material, thumbprints: Vec::new() })
     }
 
     /// A key with the algorithms it is used with: all of its own kind, the usual one when none is named.
@@ -229,7 +251,7 @@ impl Key {
             _ if algorithms.iter().all(|named| able.contains(named)) => algorithms.to_vec(),
             _ => return Err(Flaw::OtherAlgorithm),
         };
-        Ok(Self { origin: String::new(), id: None, algorithms, material })
+        Ok(Self { origin: String::new(), id: None, algorithms, material, thumbprints: Vec::new() })
     }
 }
 
@@ -406,15 +428,29 @@ fn coordinate_sizes(x: &str, y: &str) -> Option<(usize, usize)> {
     Some((size(x)?, size(y)?))
 }
 
-/// At least 2048 bits (RFC 7518 section 3.3) and not beyond what the library checks; an exponent that hides what it signs.
-fn has_good_modulus(material: &DecodingKey) -> Result<bool, Flaw> {
-    let jwk = Jwk::from_decoding_key(material, None).map_err(|_| Flaw::UnknownPem)?;
+/// What makes a key this one and no other, however it was written: a secret or a point as it is, of RSA the two numbers.
+fn material(key: &DecodingKey) -> Zeroizing<Vec<u8>> {
+    // Of RSA the library keeps what it was given.
+    if let (AlgorithmFamily::Rsa, Ok((modulus, exponent))) = (key.family(), rsa_numbers(key)) {
+        return Zeroizing::new([exponent, modulus].concat());
+    }
+    Zeroizing::new(key.try_get_as_bytes().map(<[u8]>::to_vec).unwrap_or_default())
+}
+
+/// The modulus and the exponent, without zeros before them.
+fn rsa_numbers(key: &DecodingKey) -> Result<(Vec<u8>, Vec<u8>), Flaw> {
+    let jwk = Jwk::from_decoding_key(key, None).map_err(|_| Flaw::UnknownPem)?;
     let AlgorithmParameters::RSA(parts) = jwk.algorithm else { return Err(Flaw::UnknownPem) };
     let number = |text: &str| {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Flaw::UnusableJwk)?;
         Ok(bytes.into_iter().skip_while(|byte| *byte == 0).collect::<Vec<u8>>())
     };
-    let (modulus, exponent) = (number(&parts.n)?, number(&parts.e)?);
+    Ok((number(&parts.n)?, number(&parts.e)?))
+}
+
+/// At least 2048 bits (RFC 7518 section 3.3) and not beyond what the library checks; an exponent that hides what it signs.
+fn has_good_modulus(material: &DecodingKey) -> Result<bool, Flaw> {
+    let (modulus, exponent) = rsa_numbers(material)?;
     let bits = modulus.len() * 8 - modulus.first().map_or(0, |first| first.leading_zeros() as usize);
     let exponent_fits = match exponent[..] {
         [] => false,

@@ -14,7 +14,7 @@ pub mod merge;
 mod problem;
 mod refusal;
 mod rules;
-mod strict;
+mod thumbprint;
 mod token;
 mod token_id;
 mod verifier;
@@ -28,10 +28,12 @@ pub use merge::{Merge, MergeError};
 pub use problem::AuthProblem;
 pub use refusal::TokenRefusal;
 pub(in crate::policy) use rules::is_same_claim;
+pub use thumbprint::Thumbprint;
 pub use token::{Carrier, Found, Place, Places, TOKEN_SIZE, token_tag};
 pub use token_id::token_id;
 pub(in crate::policy) use verifier::to_seconds;
 pub use verifier::{Check, Explanation, Verifier};
 
-/// The strict JSON reader by itself, for whoever tries to break it.
+/// The strict JSON reader, as all of this room reads.
+use crate::codec::strict;
 pub use strict::{StrictError, object as strict_object};

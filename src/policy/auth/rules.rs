@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
-use super::{Claims, Identity, SealedIdentity, TokenRefusal, token_id};
+use super::{Claims, Identity, SealedIdentity, Thumbprint, TokenRefusal, token_id};
 use crate::config;
 
 /// The rules of `[auth]`, ready to be applied.
@@ -44,8 +44,8 @@ impl Rules {
         }
     }
 
-    /// The first rule that says no, else whom the claims name.
-    pub fn judge(&self, claims: &Claims, now: u64) -> Result<Identity, TokenRefusal> {
+    /// The first rule that says no, else whom the claims name. `key`: the configured key that signed them.
+    pub fn judge(&self, claims: &Claims, key: Option<Thumbprint>, now: u64) -> Result<Identity, TokenRefusal> {
         for (_, rule) in RULES {
             rule(self, claims, now)?;
         }
@@ -57,6 +57,7 @@ impl Rules {
             expires: claims.seconds("exp")?,
             issued: claims.seconds("iat")?,
             token_id: token_id_of(claims),
+            signed_by: key,
             claims: claims.chosen(&self.kept),
         })))
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    AuthProblem, Claims, Header, Identity, Jwks, KeyRing, Merge, Places, TokenRefusal,
+    AuthProblem, Claims, Header, Identity, Jwks, KeyRing, Merge, Places, Thumbprint, TokenRefusal,
     authorizer::Authorizer,
     claims::Opened,
     keys::{self, Key, Miss},
@@ -34,6 +34,12 @@ pub struct Verifier {
     jwks: Option<Arc<Jwks>>,
     authorizer: Option<Authorizer>,
     merge: Merge,
+}
+
+/// Claims that a known key has signed, and which, where it is a configured one.
+struct Signed {
+    claims: Claims,
+    key: Option<Thumbprint>,
 }
 
 /// Everything there is to say about one token, for people.
@@ -105,20 +111,20 @@ impl Verifier {
     /// deadline. Dropping the future has no effect on a fetch of keys.
     pub async fn who(&self, token: &str, now: SystemTime) -> Result<Identity, TokenRefusal> {
         let Some(authorizer) = self.asked_about(token) else {
-            let claims = self.signed_or_refetch(token).await?;
-            return self.rules.judge(&claims, to_seconds(now));
+            let Signed { claims, key } = self.signed_or_refetch(token).await?;
+            return self.rules.judge(&claims, key, to_seconds(now));
         };
         match authorizer.usage() {
             Usage::Opaque if token.len() > TOKEN_SIZE => Err(TokenRefusal::TooLarge),
             Usage::Opaque => {
                 let claims = authorizer.claims(token, now).await?;
-                self.rules.judge(&claims, to_seconds(now))
+                self.rules.judge(&claims, None, to_seconds(now))
             }
             Usage::Always => {
-                let claims = self.signed_or_refetch(token).await?;
-                self.rules.judge(&claims, to_seconds(now))?;
+                let Signed { claims, key } = self.signed_or_refetch(token).await?;
+                self.rules.judge(&claims, key, to_seconds(now))?;
                 let claims = claims.overlaid(&*authorizer.claims(token, now).await?)?;
-                self.rules.judge(&claims, to_seconds(now))
+                self.rules.judge(&claims, key, to_seconds(now))
             }
         }
     }
@@ -126,8 +132,14 @@ impl Verifier {
     /// Whom a JWT names whose signature and claims are good, whatever the authorizer says. With an issuer's keys, only those
     /// that are here already count.
     pub fn verify(&self, token: &str, now: SystemTime) -> Result<Identity, TokenRefusal> {
-        let claims = self.signed(token).map_err(|miss| miss.refusal)?;
-        self.rules.judge(&claims, to_seconds(now))
+        let Signed { claims, key } = self.signed(token).map_err(|miss| miss.refusal)?;
+        self.rules.judge(&claims, key, to_seconds(now))
+    }
+
+    /// Whether the key that signed for an identity is still one of the operator's. An issuer's keys come and go by themselves, and
+    /// end no session.
+    pub fn has_key_of(&self, identity: &Identity) -> bool {
+        identity.signed_by().is_none_or(|key| self.own.has(key))
     }
 
     /// Runs every check, also behind one that failed.
@@ -201,17 +213,17 @@ impl Verifier {
     }
 
     /// The claims of a JWT that a known key has signed.
-    fn signed(&self, token: &str) -> Result<Claims, Miss> {
+    fn signed(&self, token: &str) -> Result<Signed, Miss> {
         let opened = Opened::new(token)?;
-        self.with_signer(&opened, |_| ())?;
-        Ok(opened.claims()?)
+        let key = self.with_signer(&opened, |key| key.thumbprint(&opened))?;
+        Ok(Signed { claims: opened.claims()?, key })
     }
 
     /// The same, and when the key is not known, waits for newer ones.
-    async fn signed_or_refetch(&self, token: &str) -> Result<Claims, TokenRefusal> {
+    async fn signed_or_refetch(&self, token: &str) -> Result<Signed, TokenRefusal> {
         let edition = self.jwks.as_ref().map_or(0, |jwks| jwks.edition());
         let miss = match self.signed(token) {
-            Ok(claims) => return Ok(claims),
+            Ok(signed) => return Ok(signed),
             Err(miss) => miss,
         };
         match &self.jwks {
@@ -237,6 +249,13 @@ impl Explanation {
     fn unreadable(refusal: TokenRefusal, is_for_authorizer: bool) -> Self {
         let check = Check { name: "shape and header", outcome: Err(refusal.clone()) };
         Self { header: Err(refusal.clone()), claims: Err(refusal), key: None, checks: vec![check], is_for_authorizer }
+    }
+}
+
+/// Nothing of keys is printed.
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Verifier").field("when", &self.when).finish_non_exhaustive()
     }
 }
 

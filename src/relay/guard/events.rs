@@ -62,6 +62,10 @@ impl Guard {
         if let Err(too_much) = self.weigh(namespace, &name, length) {
             return self.deny_over(spoken, &too_much, now);
         }
+        let payload = match self.schema_of(spoken, &name, length, now) {
+            Ok(payload) => payload,
+            Err(verdict) => return verdict,
+        };
         let size = self.rules.limits.size_of(namespace, &name);
         // How large a fragmented one becomes shows when it is whole. Attachments are put into a packet by the app, which trusts
         // the numbers in it.
@@ -74,6 +78,9 @@ impl Guard {
         };
         if !self.has_fitting_placeholders(spoken) {
             return self.malformed("a placeholder for no attachment");
+        }
+        if let Some(verdict) = payload.and_then(|payload| self.misfit(&payload, spoken, &name, length, now)) {
+            return verdict;
         }
         if let Err(too_much) = self.count(namespace, Some(&name), length, now) {
             return self.deny_over(spoken, &too_much, now);

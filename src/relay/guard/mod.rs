@@ -12,6 +12,7 @@ mod connect;
 mod core;
 mod ends;
 mod events;
+mod payloads;
 mod placeholders;
 mod rules;
 mod say;

@@ -52,6 +52,10 @@ impl Tally {
             spaces.extend(rule.join.iter().chain(&rule.within).flatten().cloned());
             events.extend(rule.send.iter().chain(&rule.receive).flatten().cloned());
         }
+        for payload in &access.payload {
+            spaces.extend(payload.within.iter().flatten().cloned());
+            events.extend(payload.events.iter().cloned());
+        }
         for rule in &limit.event {
             spaces.extend(rule.namespaces.iter().cloned());
             events.extend(rule.events.iter().cloned());

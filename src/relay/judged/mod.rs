@@ -13,7 +13,7 @@ pub mod speaker;
 pub mod visit;
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Instant, SystemTime},
 };
 
@@ -26,7 +26,7 @@ use desk::Desk;
 use super::guard::{Guard, Question};
 use crate::{
     codec::engine::Revision,
-    policy::Refused,
+    policy::{Refused, auth::Verifier},
     relay::{Reason, Venue},
 };
 
@@ -44,6 +44,8 @@ pub struct Judged {
     pub app: App,
     /// What lies between the guard and polls.
     pub desk: Desk,
+    /// The judge of tokens of a later configuration than the one it was opened under.
+    verifier: Mutex<Option<Arc<Verifier>>>,
 }
 
 impl Judged {
@@ -56,12 +58,23 @@ impl Judged {
             poll: Notify::new(),
             app: App::default(),
             desk: Desk::new(revision),
+            verifier: Mutex::default(),
         }
     }
 
     /// The guard. Never held across an await.
     pub fn guard(&self) -> MutexGuard<'_, Guard> {
         self.guard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tokens are judged by this from here on, whatever the configuration was that its carriage began under.
+    pub fn go_by(&self, verifier: &Arc<Verifier>) {
+        *self.verifier.lock().unwrap_or_else(PoisonError::into_inner) = Some(verifier.clone());
+    }
+
+    fn verifier(&self, venue: &Venue) -> Arc<Verifier> {
+        let later = self.verifier.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        later.unwrap_or_else(|| venue.verifier.clone())
     }
 
     /// The carriage wants to hear of news from elsewhere.
@@ -78,7 +91,7 @@ impl Judged {
     /// Finds out whom a token names and tells the guard. What the guard says to it is taken by whoever asked.
     pub async fn settle(&self, venue: &Venue, question: Question) {
         let clock = SystemTime::now();
-        let who = venue.verifier.who(&question.token, clock).await.map_err(Refused::from);
+        let who = self.verifier(venue).who(&question.token, clock).await.map_err(Refused::from);
         let who = who.and_then(|identity| match venue.ledger.revocations.judge(Some(&identity), None, clock) {
             None => Ok(identity),
             Some(struck) => Err(Reason::from(struck).refused()),

@@ -182,3 +182,25 @@ fn explain_fails_only_where_nothing_can_be_explained() {
     }
     assert_eq!((code(&bad, &["listen.address"]), code(&bad, &["token", "x"])), (Some(0), Some(1)));
 }
+
+#[test]
+fn schemas_that_cannot_be_used_are_told_where_they_are_written() {
+    let directory = workshop(&format!(
+        "{GOOD}[[access.payload]]\nevents = [\"a\"]\nschema = '{{'\n\
+         [[access.payload]]\nevents = [\"b\"]\nschema_file = \"b.json\"\n\
+         [[route]]\npath = \"/a/\"\n[[route]]\npath = \"/b/\"\n"
+    ));
+    for place in ["b.json", "config/b.json"] {
+        std::fs::write(directory.path().join(place), "{\"$ref\": \"http://127.0.0.1:1/b.json\"}").expect("it can be written");
+    }
+    let output = sockgate(&directory, &["check"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = text(&output);
+    for part in [
+        "refused: config/sockgate.toml:8:1: access.payload.0.schema: it is not JSON: ",
+        "refused: config/sockgate.toml:11:1: access.payload.1.schema_file: a reference leads nowhere: ",
+        "The gate would not start: 2 refusals.\n",
+    ] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+}

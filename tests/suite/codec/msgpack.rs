@@ -307,6 +307,43 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
+#[test]
+fn data_is_the_json_it_stands_for() {
+    for (hex, expected) in [
+        ("c0", Ok(json!(null))),
+        ("d40000", Ok(json!(null))),
+        ("c2", Ok(json!(false))),
+        ("c3", Ok(json!(true))),
+        ("ff", Ok(json!(-1))),
+        ("cfffffffffffffffff", Ok(json!(u64::MAX))),
+        ("d38000000000000000", Ok(json!(i64::MIN))),
+        ("ca3fc00000", Ok(json!(1.5))),
+        ("cb3ff8000000000000", Ok(json!(1.5))),
+        ("a161", Ok(json!("a"))),
+        ("90", Ok(json!([]))),
+        ("80", Ok(json!({}))),
+        ("93 90 80 91 81 a161 92 01 c0", Ok(json!([[], {}, [{ "a": [1, null] }]]))),
+        ("82 a161 01 a162 80", Ok(json!({ "a": 1, "b": {} }))),
+        // Bytes and extensions, in their order.
+        ("92 c403616263 d4050a", Ok(json!([{ "_placeholder": true, "num": 0 }, { "_placeholder": true, "num": 1 }]))),
+        // No JSON: infinity, nothing there, too much there.
+        ("cb7ff0000000000000", Err(MsgpackError::Marker)),
+        ("ca7fc00000", Err(MsgpackError::Marker)),
+        ("", Err(MsgpackError::Short)),
+        ("92 01", Err(MsgpackError::Short)),
+        ("81 a161", Err(MsgpackError::Short)),
+        ("ddffffffff", Err(MsgpackError::Short)),
+        ("01 01", Err(MsgpackError::Trailing)),
+        ("90 90", Err(MsgpackError::Trailing)),
+        ("82 a161 01 a161 02", Err(MsgpackError::Key)),
+        ("81 01 01", Err(MsgpackError::Key)),
+        ("81 a95f5f70726f746f5f5f 01", Err(MsgpackError::Key)),
+        ("81 ac5f706c616365686f6c646572 c3", Err(MsgpackError::Key)),
+    ] {
+        assert_eq!(msgpack::value(&bytes(hex)), expected, "{hex}");
+    }
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read(namespace in "/[a-z]{0,9}", name in "[a-z]{1,7}", id in 0..1_u64 << 53, value in values()) {
@@ -327,6 +364,14 @@ proptest! {
     }
 
     #[test]
+    fn what_is_written_is_read_again(arguments in prop::collection::vec(values(), 0..4)) {
+        let message = msgpack::event("/", "add", &arguments);
+        let data = read(&message).unwrap().data;
+        let whole: Vec<Value> = [json!("add")].into_iter().chain(arguments).collect();
+        prop_assert_eq!(msgpack::value(&message[data]), Ok(Value::Array(whole)));
+    }
+
+    #[test]
     fn a_message_that_is_cut_is_refused(value in values(), at: prop::sample::Index) {
         let message = msgpack::event("/", "add", &[value]);
         prop_assert_eq!(read(&message[..at.index(message.len())]), Err(MsgpackError::Short));
@@ -337,6 +382,7 @@ proptest! {
         let _ = read(&message);
         let _ = token(&message, ["token", "x"]);
         let _ = msgpack::merge("/", &message, "user", &Value::Null);
+        let _ = msgpack::value(&message);
         let mut message = msgpack::connect("/", Some(&json!({"token": value})));
         let at = at.index(message.len());
         message[at] = byte;

@@ -3,6 +3,7 @@
 mod access;
 mod canonical;
 mod cors;
+mod dropped_keys;
 mod forwarded;
 mod framing;
 mod gone;
@@ -11,6 +12,7 @@ mod identity;
 mod limits;
 mod opaque;
 mod panics;
+mod payloads;
 mod refusals;
 mod routes;
 mod slow;

@@ -238,6 +238,7 @@ impl Stage {
             | Refusal::EventRefused
             | Refusal::EventRate
             | Refusal::EventTooLarge
+            | Refusal::EventInvalid
             | Refusal::TooManyNamespaces
             | Refusal::PacketMalformed
             | Refusal::NotConnected

@@ -8,6 +8,7 @@ pub mod issuer;
 mod jwks;
 mod keys;
 mod merge;
+mod thumbprint;
 mod token;
 mod token_id;
 mod verifier;

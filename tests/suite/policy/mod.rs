@@ -4,4 +4,5 @@ mod limit;
 mod origin;
 mod packets;
 mod pattern;
+mod payload;
 mod revoke;

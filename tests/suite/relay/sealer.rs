@@ -33,6 +33,7 @@ fn ana() -> SealedIdentity {
         expires: Some(2_000_000_000),
         issued: Some(1_800_000_000),
         token_id: Some("7d3f0a52-6f0e-4d4c-9d7b-1f5f5a0c8f11".into()),
+        signed_by: None,
         claims: [("email".to_string(), json!("ana@example.com"))].into_iter().collect(),
     }
 }
@@ -72,7 +73,7 @@ prop_compose! {
         claims in proptest::collection::btree_map("[a-z.]{1,8}", any::<Option<i64>>(), 0..4),
     ) -> SealedIdentity {
         let claims = claims.into_iter().map(|(name, value)| (name, json!(value))).collect();
-        SealedIdentity { subject, issuer, roles, tenant, expires, issued, token_id, claims }
+        SealedIdentity { subject, issuer, roles, tenant, expires, issued, token_id, signed_by: None, claims }
     }
 }
 

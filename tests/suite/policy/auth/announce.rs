@@ -21,6 +21,7 @@ fn ana() -> SealedIdentity {
         expires: Some(NOW + 600),
         issued: Some(1_800_000_000),
         token_id: Some("7d3f0a52-6f0e-4d4c-9d7b-1f5f5a0c8f11".into()),
+        signed_by: None,
         claims: [("email".into(), json!("ana@example.com"))].into_iter().collect(),
     }
 }

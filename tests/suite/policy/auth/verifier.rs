@@ -364,11 +364,11 @@ fn every_problem_of_the_configuration_is_told_at_once() {
         keys: vec![Key::default()],
         ..Auth::default()
     };
-    let problems = Verifier::new(&auth, &[], None).err().expect("nothing is right here");
+    let problems = Verifier::new(&auth, &[], None).expect_err("nothing is right here");
     let keys: Vec<&str> = problems.iter().map(|problem| problem.key.as_str()).collect();
     assert_eq!(keys, ["auth.from[0]", "auth.secret", "auth.keys[0]", "auth.jwks_url", "auth.subject"]);
     assert!(problems.iter().all(|problem| !problem.to_string().contains("short\"")), "a secret is never printed");
-    let nothing = Verifier::new(&Auth::default(), &[], None).err().expect("there is no key");
+    let nothing = Verifier::new(&Auth::default(), &[], None).expect_err("there is no key");
     assert_eq!(nothing[0].key, "auth.when");
 }
 

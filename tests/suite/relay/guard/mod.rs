@@ -9,6 +9,7 @@ mod hostile;
 mod joining;
 mod limits;
 mod packed;
+mod payloads;
 mod properties;
 mod receiving;
 mod refresh;

@@ -14,7 +14,7 @@ use sockgate::{
     },
     policy::{
         Refusal, Refused,
-        access::Book,
+        access::{Book, Payloads},
         auth::{Identity, Places, SealedIdentity},
         limit::PacketLimits,
     },
@@ -74,6 +74,8 @@ pub fn ana() -> Identity {
 pub fn rules(config: &str, metrics: &Arc<Metrics>, now: Instant) -> Arc<Rules> {
     let route: Route = toml::from_str(config).unwrap_or_else(|error| panic!("{error}"));
     let book = Book::new(&route.access, Kind::Socketio).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let payloads = Payloads::new(&route.access, Kind::Socketio).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let book = book.with(Arc::new(payloads));
     let places = Places::parse(&route.auth.from).unwrap_or_else(|problems| panic!("{problems:?}"));
     let limits = PacketLimits::new(&route.limit, &metrics.packets_filtered, now);
     Arc::new(Rules::new(&route, Arc::new(book), Arc::new(limits), &places, metrics))

@@ -18,11 +18,20 @@ pub enum StrictError {
     TooDeep,
 }
 
-/// Reads one JSON object that is the whole of `bytes`.
+/// Reads one JSON object that is the whole of `bytes`, a token's part for example.
 pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, StrictError> {
     if is_too_deep(bytes) {
         return Err(StrictError::TooDeep);
     }
+    match value(bytes)? {
+        Value::Object(map) => Ok(map),
+        _ => Err(StrictError::Malformed),
+    }
+}
+
+/// Reads one JSON value that is the whole of `bytes`. Nested deeper than the parser's own 127 levels it is malformed; a text with
+/// half a surrogate pair is, too.
+pub fn value(bytes: &[u8]) -> Result<Value, StrictError> {
     let mut has_duplicate = false;
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = Strict { has_duplicate: &mut has_duplicate }.deserialize(&mut reader).map_err(|_| StrictError::Malformed);
@@ -30,13 +39,12 @@ pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, StrictError> {
     match value? {
         _ if !is_whole => Err(StrictError::Malformed),
         _ if has_duplicate => Err(StrictError::DuplicateKey),
-        Value::Object(map) => Ok(map),
-        _ => Err(StrictError::Malformed),
+        value => Ok(value),
     }
 }
 
 /// Whether it nests deeper than anybody needs.
-pub(super) fn is_too_deep(bytes: &[u8]) -> bool {
+pub fn is_too_deep(bytes: &[u8]) -> bool {
     depth(bytes) > DEPTH
 }
 

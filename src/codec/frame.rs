@@ -349,6 +349,24 @@ pub fn mask(bytes: &mut [u8], key: [u8; 4], offset: u64) {
     }
 }
 
+/// Appends bytes that stand `offset` bytes behind the start of their payload, without their mask: one pass over them.
+pub fn unmask_into(out: &mut Vec<u8>, bytes: &[u8], key: [u8; 4], offset: u64) {
+    let mut wide = [0_u8; 64];
+    for (index, byte) in wide.iter_mut().enumerate() {
+        *byte = key[(offset as usize + index) % 4];
+    }
+    out.reserve(bytes.len());
+    let (chunks, rest) = bytes.as_chunks::<64>();
+    for chunk in chunks {
+        let mut plain = *chunk;
+        for (byte, key) in plain.iter_mut().zip(&wide) {
+            *byte ^= key;
+        }
+        out.extend_from_slice(&plain);
+    }
+    out.extend(rest.iter().zip(&wide).map(|(byte, key)| byte ^ key));
+}
+
 /// One whole frame, masked when a mask is given (which clients must, section 5.3).
 pub fn write(opcode: Opcode, payload: &[u8], key: Option<[u8; 4]>) -> Vec<u8> {
     let code = match opcode {

@@ -3,7 +3,8 @@
 //! of a read passes nothing is copied; a message that is not decided yet is kept back in its raw frames, control frames go ahead
 //! of it. Pure: the way that owns it reads and writes.
 //!
-//! What comes out does not depend on how the bytes were cut into reads, and never ends in the middle of a frame but where the
+//! What comes out does not depend on how the bytes were cut into reads, but for where a control frame stands beside a message that
+//! had to wait; and it never ends in the middle of a frame but where the
 //! reader's own bytes do, or where a watched message turned out wrong.
 
 use std::{cell::RefCell, ops::Range};
@@ -114,6 +115,8 @@ struct Output<'a> {
 
 /// Unmasked for the first look: what a packet needs to be known by, and small packets whole.
 const FIRST_LOOK: u64 = 1024;
+/// Messages up to this size are shown whole when they are.
+const READ_AT_ONCE: u64 = SCRATCH_KEPT as u64;
 /// Each further look reaches so many times further, so that all of them together cost no more than a few passes.
 const FURTHER: u64 = 4;
 /// Headers of empty and tiny fragments that may be kept back with a message. Clients are bounded by their number already.
@@ -345,7 +348,9 @@ impl Case {
         judge: &mut impl Judge,
     ) -> (Verdict, u64) {
         // An app's bytes are shown as they stand: nothing is saved by showing fewer.
-        let mut reach = if from == Side::App { self.here } else { self.reach.min(self.here) };
+        // And a message of a usual size that is whole is read once.
+        let is_at_once = from == Side::App || (is_end && self.here <= READ_AT_ONCE);
+        let mut reach = if is_at_once { self.here } else { self.reach.min(self.here) };
         loop {
             let extent = match self.has_last {
                 true if is_end && reach == self.here => Extent::Whole,
@@ -453,9 +458,10 @@ fn plain<'a>(raw: &'a [u8], from: Side, most: u64, scratch: &'a mut Vec<u8>) -> 
         if header.mask.is_none() && wanted.len() == most {
             return wanted;
         }
-        let start = scratch.len();
-        scratch.extend_from_slice(wanted);
-        header.unmask(&mut scratch[start..]);
+        match header.mask {
+            Some(key) => frame::unmask_into(scratch, wanted, key, 0),
+            None => scratch.extend_from_slice(wanted),
+        }
         rest = after;
     }
     scratch
@@ -470,8 +476,7 @@ fn watch(scanner: &mut Scanner, bytes: &[u8], is_payload: bool, place: Place, is
             let mut offset = place.offset;
             bytes.chunks(PIECE).all(|piece| {
                 scratch.clear();
-                scratch.extend_from_slice(piece);
-                frame::mask(scratch, key, offset);
+                frame::unmask_into(scratch, piece, key, offset);
                 offset += piece.len() as u64;
                 scanner.feed(scratch).is_ok()
             })

@@ -184,3 +184,18 @@ proptest! {
         prop_assert_eq!(in_pieces(&bytes, &[cut]), in_pieces(&bytes, &[bytes.len().max(1)]));
     }
 }
+
+#[test]
+fn taking_a_mask_off_is_the_same_in_place_and_into_another() {
+    let key = [7, 1, 0, 250];
+    for length in [0, 1, 3, 63, 64, 65, 127, 200] {
+        for offset in [0, 1, 2, 3, 5] {
+            let bytes: Vec<u8> = (0..length).map(|byte| byte as u8).collect();
+            let mut in_place = bytes.clone();
+            frame::mask(&mut in_place, key, offset);
+            let mut other = b"before".to_vec();
+            frame::unmask_into(&mut other, &bytes, key, offset);
+            assert_eq!(other, [b"before", in_place.as_slice()].concat(), "{length} bytes at {offset}");
+        }
+    }
+}

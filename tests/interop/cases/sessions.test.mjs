@@ -74,6 +74,8 @@ describe("an app that restarts", () => {
       const stage = await Stage.open({ apps: [kind], upstream: EAGER });
       try {
         const clients = await Promise.all(Object.values(WAYS).map((way) => stage.client(way)));
+        // A client whose app dies in the middle of an upgrade waits for the heartbeat to find out, gate or not.
+        await Promise.all(clients.map((client) => client.travels(client.manager.opts.transports.at(-1))));
         await stage.app.kill();
         await Promise.all(clients.map((client) => until("it knows", () => client.disconnects.length > 0)));
         await stage.app.revive();

@@ -243,6 +243,12 @@ impl Judge for Hearing<'_> {
         if was_in_front { self.stop(seen, verdict) } else { verdict }
     }
 
+    fn grown(&mut self, bytes: u64) {
+        if self.from == Side::Client {
+            self.court.judged.guard().grown(bytes, self.now);
+        }
+    }
+
     fn lets(&mut self, control: &[u8]) -> bool {
         if !self.court.in_front {
             return true;

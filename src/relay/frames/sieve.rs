@@ -25,6 +25,9 @@ use crate::{
 pub trait Judge {
     fn judge(&mut self, seen: &Seen<'_>) -> Verdict;
 
+    /// So many payload bytes go on of a message whose length nobody knew when it was judged, beyond those that were shown.
+    fn grown(&mut self, bytes: u64);
+
     /// Whether a whole control frame goes on.
     fn lets(&mut self, _control: &[u8]) -> bool {
         true
@@ -60,6 +63,8 @@ pub struct Sieve {
     /// The mask of frames of ours, which only an app needs.
     mask: Option<[u8; 4]>,
     course: Course,
+    /// The message under way was judged before its length was known.
+    grows: bool,
     frame: Place,
 }
 
@@ -133,7 +138,7 @@ thread_local! {
 impl Sieve {
     /// `mask` is for frames of ours.
     pub fn new(from: Side, revision: Revision, mask: Option<[u8; 4]>) -> Self {
-        Self { from, revision, mask, course: Course::Between, frame: Place::default() }
+        Self { from, revision, mask, course: Course::Between, grows: false, frame: Place::default() }
     }
 
     /// Whose messages go through it.
@@ -249,11 +254,19 @@ impl Sieve {
                     return Err(self.halt(malformed_by(self.from)));
                 }
             }
-            Course::Passing => out.pass(here),
+            Course::Passing => {
+                out.pass(here);
+                if self.grows && payload > 0 {
+                    judge.grown(payload);
+                }
+            }
             Course::Watching(scanner) => {
                 let place = self.frame;
                 if watch(scanner, &out.bytes[here.clone()], payload > 0, place, is_end) {
                     out.pass(here);
+                    if self.grows && payload > 0 {
+                        judge.grown(payload);
+                    }
                 } else {
                     self.course = Course::Halted { in_message: true, in_frame: payload > 0 };
                     return Err(malformed_by(self.from));
@@ -297,6 +310,10 @@ impl Sieve {
             }
             answer
         });
+        self.grows = !case.has_last;
+        if self.grows && matches!(verdict, Verdict::Pass | Verdict::Watch(_)) && case.here > shown {
+            judge.grown(case.here - shown);
+        }
         self.course = match verdict {
             Verdict::More if is_end => return Err(self.halt(malformed_by(self.from))),
             Verdict::More => {

@@ -33,6 +33,8 @@ impl Judge for ByLetter {
         }
     }
 
+    fn grown(&mut self, _bytes: u64) {}
+
     fn speak(&mut self) -> Option<Vec<u8>> {
         None
     }

@@ -220,3 +220,15 @@ async fn an_upgrade_that_comes_to_nothing_leaves_the_session_polling() {
     assert_eq!(websocket.next_text().await, "42[\"more\"]");
     gate.has_sessions("websocket", 1).await;
 }
+
+#[tokio::test]
+async fn a_message_in_fragments_is_paid_for_whole() {
+    let app = App::start().await;
+    let gate = before(&app, |settings| judged(settings).set("limit.bytes_per_user", "1 KiB/1h burst 4 KiB")).await;
+    let mut websocket = open_joined(&gate.client()).await;
+    let begun = frame(TEXT, b"42[\"big\",\"", Some(MASK));
+    let rest = frame(FIN | CONTINUATION, &[&[b'x'; 8_000][..], b"\"]"].concat(), Some(MASK));
+    websocket.raw([begun, rest].concat()).await;
+    websocket.text("427[\"add\"]").await;
+    assert_eq!(error_of(&websocket.next_text().await, 7)["code"], "event_rate");
+}

@@ -25,6 +25,7 @@ struct ByLetter {
     words: Vec<Vec<u8>>,
     shown: Vec<(usize, Extent)>,
     mask: Option<[u8; 4]>,
+    grown: u64,
 }
 
 impl Judge for ByLetter {
@@ -53,6 +54,10 @@ impl Judge for ByLetter {
             Some(b'm' | b'r' | b'x') => Verdict::More,
             _ => Verdict::Break(Reason::Flooded),
         }
+    }
+
+    fn grown(&mut self, bytes: u64) {
+        self.grown += bytes;
     }
 
     fn speak(&mut self) -> Option<Vec<u8>> {
@@ -288,6 +293,25 @@ fn little_is_shown_of_what_is_large() {
     assert_eq!(shown(&wanted), [(1024, begun), (4096, begun), (16_384, begun), (65_536, begun), (100_000, Extent::Whole)]);
     // What one read usually brings is taken apart once.
     assert_eq!(shown(&[b'p'; 60_000]), [(60_000, Extent::Whole)]);
+}
+
+#[test]
+fn what_comes_after_a_judgement_without_a_length_is_told_once() {
+    let payload = [b"w[\"".as_slice(), &[b'x'; 5_000], b"\"]"].concat();
+    for payload in [payload, [b'p'; 5_004].to_vec()] {
+        for frames in [1, 2, 3, 7] {
+            let bytes = message(Side::Client, &payload, frames, true);
+            for cut in [1, 100, 3_000, bytes.len()] {
+                let judge = Line::new(Side::Client).read_in(&bytes, &[cut]).judge;
+                let expected = match judge.shown.last() {
+                    Some((shown, Extent::Begun(None))) => payload.len() - shown,
+                    _ => 0,
+                };
+                assert_eq!(judge.grown, expected as u64, "{frames} frames in reads of {cut}");
+                assert_eq!(judge.grown > 0, frames > 1);
+            }
+        }
+    }
 }
 
 #[test]

@@ -75,4 +75,5 @@ fn is_namespace(text: &str) -> bool {
 const LONGEST: usize = 128;
 
 /// Events that mean something to Socket.IO's own libraries.
-const RESERVED: [&str; 6] = ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+const RESERVED: [&str; 7] =
+    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener", "__disconnect_final"];

@@ -9,7 +9,7 @@ use super::{
     bench::Bench,
     carriage, listening,
     messages::{self, Beside},
-    pages,
+    pages, parser,
 };
 
 /// Every rule, for every table.
@@ -32,6 +32,7 @@ pub fn judge(config: &Config, provenance: &Provenance, problems: &mut Vec<Proble
         carriage::limit(&table("limit"), &route.limit, &mut bench);
         messages::messages(&table("limit"), &route.limit, beside(&route.auth, &route.socketio), &mut bench);
         carriage::socketio(&table("socketio"), &route.socketio, &mut bench);
+        parser::parser(&format!("route.{index}"), route, &mut bench);
     }
     // The top tables are what routes made of them; alone they are judged only when no route takes them up.
     if config.route.is_empty() {

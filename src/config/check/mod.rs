@@ -12,5 +12,6 @@ mod judge;
 mod listening;
 mod messages;
 mod pages;
+mod parser;
 
 pub use judge::judge;

@@ -176,6 +176,78 @@ fn rows() -> Vec<(&'static str, &'static str, &'static str, &'static str)> {
         ("[socketio]\ntransports = []", "refused", "socketio.transports", "no transport is left"),
         ("[socketio]\nping_timeout = 0", "refused", "socketio.ping_timeout", "no time at all"),
         ("[socketio]\nmax_payload = 10", "refused", "socketio.max_payload", "too little"),
+        (
+            "[[route]]\npath = \"/a/\"\n[route.socketio]\nparser = \"custom\"\n[route.auth]\nwhen = \"connect\"",
+            "refused",
+            "route.0.auth.when",
+            "nobody can read here",
+        ),
+        (
+            "[[route]]\npath = \"/a/\"\n[route.socketio]\nparser = \"custom\"\n[route.auth]\nexpiry_warning = \"1m\"",
+            "refused",
+            "route.0.auth.expiry_warning",
+            "nobody can read here",
+        ),
+        (
+            "[[route]]\npath = \"/a/\"\n[route.socketio]\nparser = \"custom\"\n[route.auth.identity]\nconnect_field = \"user\"",
+            "refused",
+            "route.0.auth.identity.connect_field",
+            "nobody can read here",
+        ),
+        (
+            "[[route]]\npath = \"/a/\"\n[route.socketio]\nparser = \"custom\"\n[[route.access.rule]]\nsend = [\"a\"]\ndeny = true",
+            "refused",
+            "route.0.access.rule",
+            "nobody can read here",
+        ),
+        (
+            "[[route]]\npath = \"/a/\"\n[route.socketio]\nparser = \"custom\"\n[[route.access.payload]]\nevents = [\"a\"]\nschema = \"{}\"",
+            "refused",
+            "route.0.access.payload",
+            "nobody can read here",
+        ),
+        (
+            "[[route]]\npath = \"/a/\"\n[route.socketio]\nparser = \"custom\"\n[route.access]\njoin = \"deny\"",
+            "refused",
+            "route.0.access.join",
+            "nobody can read here",
+        ),
+        (
+            "[[route]]\npath = \"/a/\"\n[route.socketio]\nparser = \"custom\"\n[route.access]\nsend = \"deny\"",
+            "refused",
+            "route.0.access.send",
+            "nobody can read here",
+        ),
+        (
+            "[[route]]\npath = \"/a/\"\n[route.socketio]\nparser = \"custom\"\n[route.access]\nreceive = \"deny\"",
+            "refused",
+            "route.0.access.receive",
+            "nobody can read here",
+        ),
+        (
+            "[[route]]\npath = \"/a/\"\n[route.socketio]\nparser = \"custom\"\n[[route.limit.event]]\nevents = [\"a\"]\nrate = \"5/1s\"",
+            "refused",
+            "route.0.limit.event",
+            "nobody can read here",
+        ),
+        (
+            "[[route]]\npath = \"/a/\"\n[route.socketio]\neio3 = true\nparser = \"msgpack\"",
+            "warning",
+            "route.0.socketio.eio3",
+            "refused all the same",
+        ),
+        (
+            "[[route]]\npath = \"/a/\"\n[route.socketio]\neio3 = true\n[route.auth]\nwhen = \"connect\"",
+            "warning",
+            "route.0.socketio.eio3",
+            "refused all the same",
+        ),
+        (
+            "[[route]]\npath = \"/a/\"\n[route.socketio]\neio3 = true\n[route.auth.identity]\nconnect_field = \"user\"",
+            "warning",
+            "route.0.socketio.eio3",
+            "refused all the same",
+        ),
         ("[[upstream]]\nname = \"app\"", "refused", "upstream.0.members", "no members"),
         (
             "[[upstream]]\nname = \"app\"\nmembers = [\"unix:/run/app\"]",
@@ -386,5 +458,13 @@ fn wrong_values_of_limits_say_what_to_write() {
         let paragraphs = Workshop::ready().file("more.toml", &format!("[limit]\n{text}\n")).paragraphs();
         let is_said = |said: &String| said.starts_with("refused") && said.contains(key) && said.contains(instead);
         assert!(paragraphs.iter().any(is_said), "{text}: {paragraphs:?}");
+    }
+}
+
+#[test]
+fn no_event_of_the_gate_has_a_name_that_the_codec_refuses() {
+    for name in sockgate::codec::socket::RESERVED {
+        let paragraphs = Workshop::ready().file("more.toml", &format!("[auth]\nend_event = \"{name}\"")).paragraphs();
+        assert!(paragraphs.iter().any(|line| line.contains("Socket.IO itself uses")), "{name}: {paragraphs:?}");
     }
 }

@@ -71,7 +71,7 @@ pub struct Limit {
 pub struct EventLimit {
     /// Names of events; `*` stands for any run of characters: `"chat:*"`, `"typing"`, `"*"`.
     pub events: Vec<String>,
-    /// Namespaces it holds in, written like events: `"/"`, `"/chat"`, `"/game-*"`. Empty: all.
+    /// Namespaces it holds in: `"/"`, `"/chat"`, `"/game-*"`, where `*` stands for characters up to the next `/`. Empty: all.
     #[serde(rename = "in")]
     pub namespaces: Vec<String>,
     /// How often: `"5/1s burst 10"`, or `"off"`. All events and namespaces it names share the count.

@@ -54,7 +54,7 @@ impl Guard {
         if self.spaces.len() >= self.rules.limits.namespaces() {
             return self.refuse(namespace, &Refusal::TooManyNamespaces.into(), now);
         }
-        if let Err(too_much) = self.count(namespace, None, 0, now) {
+        if let Err(too_much) = self.count((namespace, None), 0, now) {
             let verdict = self.refuse(namespace, &too_much.refused, now);
             self.end_if(too_much.is_last, now);
             return verdict;

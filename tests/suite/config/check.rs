@@ -152,7 +152,7 @@ fn rows() -> Vec<(&'static str, &'static str, &'static str, &'static str)> {
             "[[limit.event]]\nevents = [\"*\"]\nrate = \"5/1s\"\nin = [\"/\", \"chat\"]",
             "refused",
             "limit.event.0.in.1",
-            "no namespace that can be joined",
+            "does not start with /",
         ),
         ("[[limit.event]]\nevents = [\"*\"]\nsize = 9\nin = [\"/a?b\"]", "refused", "limit.event.0.in.0", "no namespace"),
         (
@@ -335,7 +335,7 @@ fn good_configurations_pass_every_rule() {
         "[origin]\nhosts = [\"app.example\", \"::1\", \"0.0.0.0\"]\nports = [443]\nallow = [\"http://localhost:*\"]",
         "[auth]\nwhen = \"none\"",
         "[auth]\njwks_url = \"http://localhost:8080/jwks\"\nalgorithms = [\"HS256\", \"RS256\"]",
-        "[[limit.event]]\nevents = [\"chat:*\", \"typing\"]\nin = [\"/\", \"/game-*\", \"*\"]\nrate = \"5/1s burst 10\"\nper = \"user\"\nsize = \"16 KiB\"\nover = \"close\"",
+        "[[limit.event]]\nevents = [\"chat:*\", \"typing\"]\nin = [\"/\", \"/game-*\"]\nrate = \"5/1s burst 10\"\nper = \"user\"\nsize = \"16 KiB\"\nover = \"close\"",
         "[limit]\nmessages_per_user = \"off\"\nbytes_per_user = \"1 MiB/1s burst 4 MiB\"\nabuse = \"off\"\nsession_life = \"1d\"",
         "[admin]\naddress = \"0.0.0.0:9090\"\ntoken = \"0123456789abcdef\"",
         "[admin]\naddress = \"\"\nprobe_address = \"0.0.0.0:9091\"",

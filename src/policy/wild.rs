@@ -1,4 +1,4 @@
-//! Whether a name is one that a pattern means. Each text between two stars is looked for once, from left to right, so that
+//! Whether a name is one that a pattern of `access` or `limit` means. Each text between two stars is looked for once, from left to right, so that
 //! no name can make the comparison cost more than its length times the pattern's.
 
 use crate::config::names::{NamePattern, Realm, Starred};
@@ -12,7 +12,7 @@ pub fn matches(pattern: &NamePattern, name: &str) -> bool {
 }
 
 /// Whether a namespace is one of these; of none every one is.
-pub(super) fn is_within(namespaces: &[NamePattern], namespace: &str) -> bool {
+pub fn is_within(namespaces: &[NamePattern], namespace: &str) -> bool {
     namespaces.is_empty() || namespaces.iter().any(|pattern| matches(pattern, namespace))
 }
 

@@ -221,11 +221,9 @@ where
     }
 
     fn poll_up(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Ended> {
-        let now = &mut None;
         let (heard, pinged, controls) = (&mut self.heard, &mut self.pinged, &mut self.controls);
         let bar = self.court.as_deref_mut().map(|court| Bar { court, back: &mut self.down.words });
-        let moved = self.up.poll_move(cx, &mut self.client, &mut self.upstream, bar, |scan| {
-            let now = *now.get_or_insert_with(Instant::now);
+        let moved = self.up.poll_move(cx, &mut self.client, &mut self.upstream, bar, |scan, now| {
             *heard = now;
             *pinged = false;
             if controls.take(scan.controls, now) { Ok(()) } else { Err(Fault::Flood) }
@@ -271,8 +269,8 @@ where
         }
         let spoken = &mut self.spoken;
         let bar = self.court.as_deref_mut().map(|court| Bar { court, back: &mut self.up.words });
-        let moved = self.down.poll_move(cx, &mut self.upstream, &mut self.client, bar, |_| {
-            *spoken = Instant::now();
+        let moved = self.down.poll_move(cx, &mut self.upstream, &mut self.client, bar, |_, now| {
+            *spoken = now;
             Ok(())
         });
         match moved {

@@ -1,6 +1,7 @@
 //! A judged session between its transports: its guard, what waits for the client, and how questions about tokens are answered.
 
 pub mod app;
+mod bell;
 pub mod bodies;
 mod delivery;
 pub mod desk;
@@ -14,13 +15,14 @@ pub mod visit;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
     time::{Instant, SystemTime},
 };
 
-use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
 use app::App;
+use bell::Bell;
 use desk::Desk;
 
 use super::guard::{Guard, Question};
@@ -37,7 +39,7 @@ pub struct Judged {
     pub revision: Revision,
     guard: Mutex<Guard>,
     /// Wakes the carriage of its WebSocket.
-    carriage: AtomicWaker,
+    carriage: Bell,
     /// Wakes a poll that waits.
     pub poll: Notify,
     /// The app's side.
@@ -54,7 +56,7 @@ impl Judged {
         Self {
             revision,
             guard: Mutex::new(guard),
-            carriage: AtomicWaker::new(),
+            carriage: Bell::default(),
             poll: Notify::new(),
             app: App::default(),
             desk: Desk::new(revision),
@@ -77,14 +79,24 @@ impl Judged {
         later.unwrap_or_else(|| venue.verifier.clone())
     }
 
-    /// The carriage wants to hear of news from elsewhere.
-    pub fn register(&self, waker: &std::task::Waker) {
-        self.carriage.register(waker);
+    /// Whether there may be news from elsewhere for the carriage since it asked the last time; it is woken when there is.
+    /// `known` is its waker as it gave it before.
+    pub fn has_rung(&self, known: &mut Option<Waker>, waker: &Waker) -> bool {
+        if known.as_ref().is_none_or(|known| !known.will_wake(waker)) {
+            *known = Some(waker.clone());
+            self.carriage.belong_to(Some(waker.clone()));
+        }
+        self.carriage.has_rung()
+    }
+
+    /// The carriage is gone.
+    pub fn carriage_left(&self) {
+        self.carriage.belong_to(None);
     }
 
     /// Somebody but its driver has given the guard something to say.
     pub fn nudge(&self) {
-        self.carriage.wake();
+        self.carriage.ring();
         self.poll.notify_one();
     }
 

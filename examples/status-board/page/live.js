@@ -1,0 +1,61 @@
+// The connection of a page (or a script) to the board: one, with four namespaces on it. It comes back by itself, and then
+// everything that was subscribed is subscribed again. Used by the page and by client.js, each with its own socket.io-client.
+
+const NAMESPACES = ["/", "/status", "/media", "/youtube"];
+const ANSWER_WITHIN_MS = 5_000;
+const TRIES = 4;
+
+/**
+ * Connects. `token()` is asked at every attempt, so a renewed token is shown when the connection comes back. `tell(line)` hears what
+ * happens, and `refused(error)` when there is no sense in trying again: `error.data` is `{ code, hint }`.
+ */
+export function connect(Manager, url, { token, tell, refused, ...options }) {
+  const manager = new Manager(url, { withCredentials: true, reconnectionDelay: 500, reconnectionDelayMax: 5_000, ...options });
+  manager.on("close", (reason) => tell(`connection lost: ${reason}`));
+
+  const auth = (give) => give({ token: token() });
+  const sockets = NAMESPACES.map((name) => manager.socket(name, { auth }));
+  for (const [index, socket] of sockets.entries()) {
+    const name = NAMESPACES[index];
+    socket.on("connect", () => tell(`${name} joined by ${manager.engine.transport.name}`));
+    socket.on("connect_error", (error) => {
+      // Refused by name, in a packet: the library does not try again.
+      if (!socket.active) return refused(error, name);
+      const answer = refusalIn(error);
+      if (index > 0) return;
+      if (!answer) return tell(`not connected: ${error.message}`);
+      // Refused by HTTP: the library would ask for the same answer for ever.
+      sockets.forEach((socket) => socket.disconnect());
+      refused(answer, name);
+    });
+  }
+  // The server has ended it for good: an account that was closed, too many refusals.
+  sockets[0].on("disconnect", (reason) => reason === "io server disconnect" && refused(new Error("The server has ended the connection"), "/"));
+
+  const [own, status, media, youtube] = sockets;
+  return { manager, own, status, media, youtube };
+}
+
+// The gate's answer to a handshake without a good token, where the token travels in a header. Polling lets us read it; of a
+// WebSocket that was refused neither browsers nor the library tell more than that.
+function refusalIn({ description: status, context }) {
+  if (status !== 401 && status !== 403) return undefined;
+  const { error: code, message, hint } = JSON.parse(context.responseText);
+  return Object.assign(new Error(message), { data: { code, hint } });
+}
+
+/** Sends a subscription now and after every return; `shown(answer)` gets what it is answered each time. */
+export function subscribe(socket, event, values, shown) {
+  const send = async () => shown(await ask(socket, event, ...values).catch((error) => ({ error })));
+  socket.on("connect", send);
+  if (socket.connected) send();
+}
+
+/** The answer to an event. Where it was one too many, it is sent again when the gate has said. */
+export async function ask(socket, event, ...values) {
+  for (let tries = 1; ; tries += 1) {
+    const answer = await socket.timeout(ANSWER_WITHIN_MS).emitWithAck(event, ...values);
+    if (answer?.error?.code !== "event_rate" || tries === TRIES) return answer;
+    await new Promise((done) => setTimeout(done, answer.error.retry_after_ms));
+  }
+}

@@ -29,7 +29,7 @@ const deeds = {
   async refresh() {
     open();
     console.log(JSON.stringify(await live.status.emitWithAck("admin:refresh-status")));
-    live.manager._close();
+    live.leave();
   },
 
   // Many of one event at once, and what becomes of each.
@@ -40,7 +40,7 @@ const deeds = {
     const counts = {};
     for (const { value = "no answer" } of answers) counts[value] = (counts[value] ?? 0) + 1;
     console.log(counts);
-    live.manager._close();
+    live.leave();
   },
 
   "mark-inactive": () => setActive(false),

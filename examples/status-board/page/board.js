@@ -26,7 +26,7 @@ by("login").onsubmit = async (event) => {
 if (account.token) account.renew().then(open, ({ message }) => leave(`log in again: ${message}`));
 
 function open() {
-  live?.manager._close();
+  live?.leave();
   live = connect(Manager, gate, { token: () => account.token, tell, refused });
   const { own, status, media, youtube } = live;
 
@@ -58,7 +58,7 @@ function refused({ message, data }, namespace) {
 }
 
 function leave(why) {
-  live?.manager._close();
+  live?.leave();
   account.forget();
   by("login").hidden = false;
   by("board").hidden = true;

@@ -6,7 +6,7 @@ const ANSWER_WITHIN_MS = 5_000;
 const TRIES = 4;
 
 /**
- * Connects. `token()` is asked at every attempt, so a renewed token is shown when the connection comes back. `tell(line)` hears what
+ * Connects, until `leave()`. `token()` is asked at every attempt, so a renewed token is shown when the connection comes back. `tell(line)` hears what
  * happens, and `refused(error)` when there is no sense in trying again: `error.data` is `{ code, hint }`.
  */
 export function connect(Manager, url, { token, tell, refused, ...options }) {
@@ -15,6 +15,7 @@ export function connect(Manager, url, { token, tell, refused, ...options }) {
 
   const auth = (give) => give({ token: token() });
   const sockets = NAMESPACES.map((name) => manager.socket(name, { auth }));
+  const leave = () => sockets.forEach((socket) => socket.disconnect());
   for (const [index, socket] of sockets.entries()) {
     const name = NAMESPACES[index];
     socket.on("connect", () => tell(`${name} joined by ${manager.engine.transport.name}`));
@@ -25,7 +26,7 @@ export function connect(Manager, url, { token, tell, refused, ...options }) {
       if (index > 0) return;
       if (!answer) return tell(`not connected: ${error.message}`);
       // Refused by HTTP: the library would ask for the same answer for ever.
-      sockets.forEach((socket) => socket.disconnect());
+      leave();
       refused(answer, name);
     });
   }
@@ -33,7 +34,7 @@ export function connect(Manager, url, { token, tell, refused, ...options }) {
   sockets[0].on("disconnect", (reason) => reason === "io server disconnect" && refused(new Error("The server has ended the connection"), "/"));
 
   const [own, status, media, youtube] = sockets;
-  return { manager, own, status, media, youtube };
+  return { manager, own, status, media, youtube, leave };
 }
 
 // The gate's answer to a handshake without a good token, where the token travels in a header. Polling lets us read it; of a

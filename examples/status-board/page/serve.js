@@ -4,7 +4,7 @@
 import { fileURLToPath } from "node:url";
 import express from "express";
 
-const { PORT = "5173", GATE_URL = "https://localhost:8443" } = process.env;
+const { HOST = "127.0.0.1", PORT = "5173", GATE_URL = "https://localhost:8443" } = process.env;
 const here = fileURLToPath(new URL(".", import.meta.url));
 const library = fileURLToPath(new URL("../node_modules/socket.io-client/dist/socket.io.esm.min.js", import.meta.url));
 
@@ -14,5 +14,5 @@ site.get("/socket.io.js", (_, answer) => answer.sendFile(library));
 for (const file of ["board.js", "live.js", "account.js"]) site.get(`/${file}`, (_, answer) => answer.sendFile(here + file));
 site.get("/", (_, answer) => answer.sendFile(`${here}index.html`));
 
-const server = site.listen(Number(PORT), "127.0.0.1", () => console.log(`the page is on http://localhost:${server.address().port}`));
+const server = site.listen(Number(PORT), HOST, () => console.log(`the page is on http://localhost:${server.address().port}`));
 for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => server.close() && server.closeAllConnections());

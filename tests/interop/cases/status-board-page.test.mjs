@@ -54,7 +54,7 @@ describe("the page of the status board", NEEDS_GATE, () => {
     assert.equal(board.app.count("join / ana (user)"), 2);
   });
 
-  test("a page that is loaded again is still logged in, with a token of its own time", async () => {
+  test("a page that is loaded again is still logged in", async () => {
     const page = await visit();
     await login(page, "ben");
     await says(page, "#state", "live");

@@ -81,7 +81,7 @@ for (const setUp of ["connect", "header"]) {
         const handshakes = await opened(board);
         // Nobody is told why a WebSocket was refused, so who asks by it alone would ask again and again.
         const isSilent = setUp === "header" && way === "websocket";
-        const { manager, own, refusals, told } = await arrive("ida", isSilent ? { reconnection: false } : {});
+        const { leave, own, refusals, told } = await arrive("ida", isSilent ? { reconnection: false } : {});
         if (isSilent) {
           assert.deepEqual([refusals, told], [[], ["not connected: websocket error"]]);
         } else {
@@ -90,7 +90,7 @@ for (const setUp of ["connect", "header"]) {
           assert.deepEqual([first.code, first.hint], ["claim_refused", "this account may not connect"]);
           assert.equal(own.active, false);
         }
-        manager._close();
+        leave();
         await board.gate.empty();
         assert.equal(board.app.count("join / ida"), 0);
         assert.equal(await opened(board), handshakes + 1);

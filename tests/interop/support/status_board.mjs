@@ -27,16 +27,17 @@ export class StatusBoard {
     board.setUp = setUp;
     const { folder, node } = await installed("status-board");
     board.shop = await Shop.open();
-    const [pagePort, adminPort] = [await freePort(), await freePort()];
+    const [pagePort, probePort] = [await freePort(), await freePort()];
     board.origin = `http://localhost:${pagePort}`;
     const env = variablesOf("status-board/board.env", {
       "http://localhost:5173": board.origin,
-      "http://127.0.0.1:9090": `http://127.0.0.1:${adminPort}`,
+      "http://127.0.0.1:9090": `http://127.0.0.1:${probePort}`,
       "http://127.0.0.1:4100": board.shop.url,
     });
     const program = (file, more = {}) => ({ command: node, values: [file], cwd: folder, env: (port) => ({ ...env, ...more, PORT: String(port) }) });
     board.app = await Served.start("the app", program("app/server.js", { CHECK_EVERY_MS: "100" }));
-    const variables = { ...env, SOCKGATE_ADMIN__ADDRESS: `127.0.0.1:${adminPort}` };
+    // The tests give the admin door a token; what the board asks of it is open here.
+    const variables = { ...env, SOCKGATE_ADMIN__PROBE_ADDRESS: `127.0.0.1:${probePort}` };
     board.gate = await gateOf(SET_UPS[setUp], { "http://127.0.0.1:3001": board.app.url }, variables);
     board.page = await Served.start("the page", { ...program("page/serve.js", { GATE_URL: board.gate.site }), port: pagePort });
     board.door = new Admin(board.gate);
@@ -89,10 +90,7 @@ export class StatusBoard {
   }
 
   leave() {
-    for (const { manager } of this.lives.splice(0)) {
-      manager.reconnection(false);
-      manager._close();
-    }
+    this.lives.splice(0).forEach((live) => live.leave());
   }
 
   async close() {

@@ -1,5 +1,6 @@
-// The board without a browser: `node client.js NAME [watch | refresh | burst COUNT | mark-inactive NAME | mark-active NAME] [--header]`.
-// The token travels in `auth: { token }`, with --header in the Authorization header of every request.
+// The board without a browser: `node client.js NAME [watch | refresh | burst COUNT | token | mark-inactive NAME | mark-active NAME]`.
+// The token travels in `auth: { token }`, with --header in the Authorization header of every request. It comes from a login, or
+// from the variable TOKEN.
 
 import { parseArgs } from "node:util";
 import { Manager } from "socket.io-client";
@@ -9,8 +10,7 @@ const { GATE_URL = "https://localhost:8443" } = process.env;
 const { values: flags, positionals } = parseArgs({ allowPositionals: true, options: { header: { type: "boolean" } } });
 const [user, deed = "watch", value] = positionals;
 
-const login = await post("/api/login", {}, { user, password: process.env.PASSWORD ?? `${user}-password` });
-const { token } = login;
+const token = process.env.TOKEN ?? (await login());
 const authorization = `Bearer ${token}`;
 let live;
 
@@ -43,22 +43,29 @@ const deeds = {
     live.leave();
   },
 
+  token() {
+    console.log(token);
+  },
+
   "mark-inactive": () => setActive(false),
   "mark-active": () => setActive(true),
 };
 await deeds[deed]();
 
 function open() {
-  const shown = flags.header ? { extraHeaders: { authorization } } : {};
   const refused = ({ message, data = {} }, namespace) => console.log(`${namespace} refused: ${message} ${JSON.stringify(data)}`);
   const tell = (line) => deed === "watch" && console.log(line);
-  live = connect(Manager, GATE_URL, { token: () => (flags.header ? undefined : token), tell, refused, ...shown });
+  live = connect(Manager, GATE_URL, { token: () => token, header: flags.header, tell, refused });
 }
 
 // There is no such notification, so what the app says to it is its own no; the gate's has another code.
 async function mark(socket) {
   const { error } = await socket.timeout(3_000).emitWithAck("notification:read", "none");
   return error.code;
+}
+
+async function login() {
+  return (await post("/api/login", {}, { user, password: process.env.PASSWORD ?? `${user}-password` })).token;
 }
 
 async function setActive(active) {

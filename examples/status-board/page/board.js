@@ -5,7 +5,7 @@ import { ask, connect, subscribe } from "./live.js";
 import { Manager } from "./socket.io.js";
 
 const by = (id) => document.getElementById(id);
-const { gate } = await (await fetch("config.json")).json();
+const { gate, header } = await (await fetch("config.json")).json();
 const account = new Account(gate);
 // After these there is nothing left to try but another login.
 const LOGIN_AGAIN = ["token_absent", "token_expired", "token_invalid", "revoked", "claim_refused"];
@@ -27,7 +27,7 @@ if (account.token) account.renew().then(open, ({ message }) => leave(`log in aga
 
 function open() {
   live?.leave();
-  live = connect(Manager, gate, { token: () => account.token, tell, refused });
+  live = connect(Manager, gate, { token: () => account.token, header, tell, refused });
   const { own, status, media, youtube } = live;
 
   subscribe(status, "subscribe:status", [], ({ services, error }) => (error ? tell(`no board: ${error.message}`) : services.forEach(draw)));

@@ -6,23 +6,28 @@ const ANSWER_WITHIN_MS = 5_000;
 const TRIES = 4;
 
 /**
- * Connects, until `leave()`. `token()` is asked at every attempt, so a renewed token is shown when the connection comes back. `tell(line)` hears what
- * happens, and `refused(error)` when there is no sense in trying again: `error.data` is `{ code, hint }`.
+ * Connects, until `leave()`. `token()` is asked at every attempt, so a renewed token is shown when the connection comes back; it travels
+ * in `auth: { token }`, or in the Authorization header with `header`. `tell(line)` hears what happens, and `refused(error, namespace)` when
+ * there is no sense in trying again: `error.data` is `{ code, hint }`.
  */
-export function connect(Manager, url, { token, tell, refused, ...options }) {
-  const manager = new Manager(url, { withCredentials: true, reconnectionDelay: 500, reconnectionDelayMax: 5_000, ...options });
+export function connect(Manager, url, { token, header = false, tell, refused, ...options }) {
+  const headers = () => ({ ...options.extraHeaders, ...(header && { authorization: `Bearer ${token()}` }) });
+  const patience = { reconnectionDelay: 500, reconnectionDelayMax: 5_000 };
+  const manager = new Manager(url, { withCredentials: true, ...patience, ...options, extraHeaders: headers() });
+  manager.on("reconnect_attempt", () => (manager.opts.extraHeaders = headers()));
   manager.on("close", (reason) => tell(`connection lost: ${reason}`));
 
-  const auth = (give) => give({ token: token() });
+  const auth = (give) => give(header ? {} : { token: token() });
   const sockets = NAMESPACES.map((name) => manager.socket(name, { auth }));
   const leave = () => sockets.forEach((socket) => socket.disconnect());
   for (const [index, socket] of sockets.entries()) {
     const name = NAMESPACES[index];
     socket.on("connect", () => tell(`${name} joined by ${manager.engine.transport.name}`));
     socket.on("connect_error", (error) => {
-      // Refused by name, in a packet: the library does not try again.
-      if (!socket.active) return refused(error, name);
       const answer = refusalIn(error);
+      // Refused in a packet, by name: the library does not try again.
+      if (!answer && !socket.active) return refused(error, name);
+      // The rest is about the connection, and each namespace hears of it.
       if (index > 0) return;
       if (!answer) return tell(`not connected: ${error.message}`);
       // Refused by HTTP: the library would ask for the same answer for ever.

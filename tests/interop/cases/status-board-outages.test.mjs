@@ -40,16 +40,16 @@ for (const setUp of ["connect", "header"]) {
     for (const [outage, happen] of Object.entries(OUTAGES)) {
       test(`${outage}: every client comes back and subscribes again, by itself`, async () => {
         const watchers = await Promise.all(Object.values(WAYS).map((transports) => watch(board, transports)));
-        const page = setUp === "connect" ? await watchInPage(board, browser) : undefined;
+        const page = await watchInPage(board, browser);
         await seen(board, watchers, page);
 
         const end = await happen(board);
         for (const { told } of watchers) await until("it is told", () => told.some((line) => line.startsWith("connection lost")));
-        await page?.says("#state", "not connected, what you see is old");
+        await page.says("#state", "not connected, what you see is old");
         await end();
 
         for (const { subscribed } of watchers) await until("it has subscribed again", () => subscribed.length >= 2);
-        await page?.says("#state", "live");
+        await page.says("#state", "live");
         await seen(board, watchers, page);
         for (const { refusals } of watchers) assert.deepEqual(refusals, []);
       });
@@ -82,5 +82,5 @@ async function watchInPage(board, browser) {
 async function seen(board, watchers, page) {
   const state = board.shop.turn();
   for (const { updates } of watchers) await until(`the shop is seen ${state}`, () => updates.at(-1) === state);
-  await page?.says("#service-shop", state);
+  await page.says("#service-shop", state);
 }

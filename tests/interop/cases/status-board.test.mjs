@@ -2,8 +2,11 @@
 // admin's event, limits; with the token in `auth: { token }` and in the Authorization header.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { WAYS, call } from "../support/client.mjs";
+import { EXAMPLES } from "../support/example.mjs";
 import { NEEDS_GATE } from "../support/gate.mjs";
 import { StatusBoard } from "../support/status_board.mjs";
 import { mint } from "../support/token.mjs";
@@ -201,6 +204,31 @@ describe("the status board's limits and doors", NEEDS_GATE, () => {
     await board.ask("/api/users/ben", { token: await board.token("root"), body: { active: false } });
     assert.equal((await gone)[0], "io server disconnect");
     assert.deepEqual((await board.arrive("ben")).refusals, []);
+  });
+});
+
+describe("the README of the status board", NEEDS_GATE, () => {
+  const readme = readFileSync(join(EXAMPLES, "status-board/README.md"), "utf8");
+  let board;
+  before(async () => (board = await StatusBoard.open()));
+  after(() => board?.close());
+
+  test("client.js says what is shown, and so do log and metrics", async () => {
+    assert.deepEqual(await board.script(["ana", "refresh"]), ['{"error":{"code":"event_refused","message":"You may not send this event"}}']);
+    const [refusal] = await board.script(["ida"]);
+    assert.ok(readme.includes(`    ${refusal}\n`), refusal);
+    const [counts, goodbye] = await board.script(["ben", "burst", "25"]);
+    assert.match(counts, /^\{ bad_request: 1\d, event_rate: 1\d \}$/);
+    assert.equal(goodbye, "disconnected: io client disconnect");
+    assert.ok((await board.script(["root", "burst", "60"])).includes("disconnected: io server disconnect"));
+    assert.match((await board.script(["root", "mark-inactive", "ben"]))[0], /"active":false/);
+
+    const { detail } = board.records("packet refused", { refusal: "event_refused" })[0];
+    assert.ok(readme.includes(`refusal=event_refused detail="${detail}"`), detail);
+    for (const reason of ["event_rate", "claim_refused", "event_refused"]) {
+      assert.ok(readme.includes(`sockgate_refusals_total{reason="${reason}"}`));
+      assert.ok((await board.door.sample("refusals_total", { reason })) > 0);
+    }
   });
 });
 

@@ -1,7 +1,9 @@
 // The status board of examples/, whole: app, page, gate, and a shop on the board that can be closed. Everything as its README
 // starts it, on ports of our own.
 
+import { execFile } from "node:child_process";
 import { createServer } from "node:http";
+import { promisify } from "node:util";
 import { Manager } from "socket.io-client";
 import { connect } from "../../../examples/status-board/page/live.js";
 import { Admin } from "./admin.mjs";
@@ -26,6 +28,7 @@ export class StatusBoard {
     const board = new StatusBoard();
     board.setUp = setUp;
     const { folder, node } = await installed("status-board");
+    board.folder = folder;
     board.shop = await Shop.open();
     const [pagePort, probePort] = [await freePort(), await freePort()];
     board.origin = `http://localhost:${pagePort}`;
@@ -39,7 +42,7 @@ export class StatusBoard {
     // The tests give the admin door a token; what the board asks of it is open here.
     const variables = { ...env, SOCKGATE_ADMIN__PROBE_ADDRESS: `127.0.0.1:${probePort}` };
     board.gate = await gateOf(SET_UPS[setUp], { "http://127.0.0.1:3001": board.app.url }, variables);
-    board.page = await Served.start("the page", { ...program("page/serve.js", { GATE_URL: board.gate.site }), port: pagePort });
+    board.page = await Served.start("the page", { ...program("page/serve.js", { GATE_URL: board.gate.site, TOKEN_IN: setUp === "header" ? "header" : "auth" }), port: pagePort });
     board.door = new Admin(board.gate);
     return board;
   }
@@ -65,15 +68,14 @@ export class StatusBoard {
   async arrive(user, { token = undefined, ...options } = {}) {
     token ??= await this.token(user);
     const [told, refusals] = [[], []];
-    const shown = this.setUp === "header" ? { extraHeaders: { ...bearer(token), ...options.extraHeaders } } : {};
     const live = connect(Manager, this.gate.url, {
-      token: () => (this.setUp === "header" ? undefined : token),
+      token: () => token,
+      header: this.setUp === "header",
       tell: (line) => told.push(line),
       refused: (error, namespace) => refusals.push({ message: error.message, namespace, ...error.data }),
       ca: this.gate.ca,
       forceNew: true,
       ...options,
-      ...shown,
     });
     Object.assign(live, { told, refusals });
     this.lives.push(live);
@@ -81,6 +83,15 @@ export class StatusBoard {
     const isKnown = () => sockets.every((socket) => socket.connected) || refusals.length > 0 || (options.reconnection === false && told.length > 0);
     await until(`${user} is in or refused`, isKnown);
     return live;
+  }
+
+  /** The lines that client.js writes when it is called so. */
+  async script(values, env = {}) {
+    const { stdout } = await promisify(execFile)(process.execPath, ["client.js", ...values], {
+      cwd: this.folder,
+      env: { ...process.env, GATE_URL: this.gate.url, NODE_EXTRA_CA_CERTS: this.gate.caFile, ...env },
+    });
+    return stdout.trim().split("\n");
   }
 
   /** The records of the gate's log with this message and these fields. */

@@ -19,14 +19,22 @@ export function connect(Manager, url, { token, header = false, tell, refused, ..
 
   const auth = (give) => give(header ? {} : { token: token() });
   const sockets = NAMESPACES.map((name) => manager.socket(name, { auth }));
-  const leave = () => sockets.forEach((socket) => socket.disconnect());
+  let isOver = false;
+  const leave = () => {
+    isOver = true;
+    sockets.forEach((socket) => socket.disconnect());
+  };
   for (const [index, socket] of sockets.entries()) {
     const name = NAMESPACES[index];
     socket.on("connect", () => tell(`${name} joined by ${manager.engine.transport.name}`));
     socket.on("connect_error", (error) => {
       const answer = refusalIn(error);
-      // Refused in a packet, by name: the library does not try again.
-      if (!answer && !socket.active) return refused(error, name);
+      if (!answer && !socket.active) {
+        // Refused by name, in a packet: the library does not try again. Where it was one too many, the answer says when to.
+        const later = error.data?.retry_after_ms;
+        if (later === undefined) return refused(error, name);
+        return setTimeout(() => isOver || socket.connect(), later);
+      }
       // The rest is about the connection, and each namespace hears of it.
       if (index > 0) return;
       if (!answer) return tell(`not connected: ${error.message}`);
@@ -46,8 +54,13 @@ export function connect(Manager, url, { token, header = false, tell, refused, ..
 // WebSocket that was refused neither browsers nor the library tell more than that.
 function refusalIn({ description: status, context }) {
   if (status !== 401 && status !== 403) return undefined;
-  const { error: code, message, hint } = JSON.parse(context.responseText);
-  return Object.assign(new Error(message), { data: { code, hint } });
+  try {
+    const { error: code, message, hint } = JSON.parse(context.responseText);
+    return Object.assign(new Error(message), { data: { code, hint } });
+  } catch {
+    // Somebody else's answer, of a proxy on the way.
+    return undefined;
+  }
 }
 
 /** Sends a subscription now and after every return; `shown(answer)` gets what it is answered each time. */

@@ -207,6 +207,31 @@ describe("the status board's limits and doors", NEEDS_GATE, () => {
   });
 });
 
+describe("the status board, hurried", NEEDS_GATE, () => {
+  let board;
+  before(async () => (board = await StatusBoard.open("connect", { SOCKGATE_LIMIT__MESSAGES_PER_USER: "2/1s" })));
+  after(() => board?.close());
+
+  test("a namespace that was one too many is joined when the gate has said", async () => {
+    const { refusals, leave } = await board.arrive("ana");
+    assert.deepEqual(refusals, []);
+    assert.ok(board.records("packet refused", { subject: "ana" }).length >= 1);
+    leave();
+  });
+
+  test("guesses at passwords are limited by address", async () => {
+    const guess = () => board.ask("/api/login", { body: { user: "ana", password: "guess" } });
+    for (let count = 1; ; count += 1) {
+      const { status, json, headers } = await guess();
+      if (status === 401) continue;
+      assert.deepEqual([status, json.error], [429, "address_rate"]);
+      assert.ok(Number(headers["retry-after"]) > 0);
+      assert.ok(count > 29, String(count));
+      break;
+    }
+  });
+});
+
 describe("the README of the status board", NEEDS_GATE, () => {
   const readme = readFileSync(join(EXAMPLES, "status-board/README.md"), "utf8");
   let board;

@@ -24,7 +24,8 @@ export class StatusBoard {
   lives = [];
   #tokens = new Map();
 
-  static async open(setUp = "connect") {
+  /** `more`: variables for the gate, over its files. */
+  static async open(setUp = "connect", more = {}) {
     const board = new StatusBoard();
     board.setUp = setUp;
     const { folder, node } = await installed("status-board");
@@ -40,7 +41,7 @@ export class StatusBoard {
     const program = (file, more = {}) => ({ command: node, values: [file], cwd: folder, env: (port) => ({ ...env, ...more, PORT: String(port) }) });
     board.app = await Served.start("the app", program("app/server.js", { CHECK_EVERY_MS: "100" }));
     // The tests give the admin door a token; what the board asks of it is open here.
-    const variables = { ...env, SOCKGATE_ADMIN__PROBE_ADDRESS: `127.0.0.1:${probePort}` };
+    const variables = { ...env, SOCKGATE_ADMIN__PROBE_ADDRESS: `127.0.0.1:${probePort}`, ...more };
     board.gate = await gateOf(SET_UPS[setUp], { "http://127.0.0.1:3001": board.app.url }, variables);
     board.page = await Served.start("the page", { ...program("page/serve.js", { GATE_URL: board.gate.site, TOKEN_IN: setUp === "header" ? "header" : "auth" }), port: pagePort });
     board.door = new Admin(board.gate);

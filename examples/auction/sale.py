@@ -52,7 +52,7 @@ class Sale:
         self.left = max(self.left, min(EXTENSION, SECONDS))
         bid = self.numbered({"lot": name, "by": by, "amount": amount})
         self.lot.bids.append(bid)
-        return bid
+        return {**bid, "least": self.lot.least}
 
     def tick(self):
         """What to tell after a second: event and value. The last lot is followed by the first, unsold."""

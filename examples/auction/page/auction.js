@@ -41,7 +41,8 @@ async function ask(path, options) {
 function enter() {
   socket = io(door, { path: "/api/socket.io/", withCredentials: true });
   const travels = () => (by("transport").textContent = socket.io.engine.transport.name);
-  socket.on("connect", () => {
+  // Each connection has an engine of its own, which begins with polling and has often upgraded before the app lets us in.
+  socket.io.on("open", () => {
     tell(`connected by ${travels()}`);
     socket.io.engine.once("upgrade", () => tell(`upgraded to ${travels()}`));
   });
@@ -54,7 +55,10 @@ function enter() {
   });
   socket.on("called", ({ lot, least, left }) => call(lot, least, left));
   socket.on("tick", ({ left }) => (by("left").textContent = left));
-  socket.on("bid", ({ lot, by: who, amount }) => tell(`${who} bids ${amount} for the ${lot}`));
+  socket.on("bid", ({ lot, by: who, amount, least }) => {
+    tell(`${who} bids ${amount} for the ${lot}`);
+    by("amount").value = least;
+  });
   socket.on("sold", ({ lot, by: who, amount }) => tell(who ? `the ${lot} goes to ${who} for ${amount}` : `nobody wants the ${lot}`));
 }
 

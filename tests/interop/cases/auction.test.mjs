@@ -4,16 +4,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
-import WebSocket from "ws";
-import { Auction } from "../support/auction.mjs";
+import { Auction, HANDSHAKE, opens } from "../support/auction.mjs";
 import { EXAMPLES } from "../support/example.mjs";
 import { WAYS } from "../support/client.mjs";
 import { NEEDS_GATE } from "../support/gate.mjs";
 import { ask, countHeaders } from "../support/request.mjs";
 import { until } from "../support/wait.mjs";
 
-const HANDSHAKE = "/api/socket.io/?EIO=4&transport=polling";
-const ON_WEBSOCKET = "/api/socket.io/?EIO=4&transport=websocket";
 const BIDDERS = 40;
 const ROUNDS = 5;
 
@@ -32,11 +29,11 @@ describe("examples/auction", NEEDS_GATE, () => {
       const handshake = await ask(auction.app, HANDSHAKE, { headers });
       assert.equal(handshake.status, 400);
       assert.match(handshake.text, /is not an accepted origin/);
-      assert.equal(await opens(auction.app.url + ON_WEBSOCKET, auction.origin), false);
+      assert.equal(await opens(auction.app.url, auction.origin), false);
       for (const path of ["/api/items", HANDSHAKE]) {
         assert.equal((await ask(auction.app, path, { headers: { origin: "http://auction.internal" } })).status, 200);
       }
-      assert.equal(await opens(auction.app.url + ON_WEBSOCKET, "http://auction.internal"), true);
+      assert.equal(await opens(auction.app.url, "http://auction.internal"), true);
     });
 
     test("through ingress and gate the same page is served, by the one entry of an exact list", async () => {
@@ -50,7 +47,7 @@ describe("examples/auction", NEEDS_GATE, () => {
         // The app writes its own, for the origin it was told.
         assert.equal(countHeaders(rawHeaders)["access-control-allow-origin"], 1);
       }
-      assert.equal(await opens(auction.door + ON_WEBSOCKET, auction.origin), true);
+      assert.equal(await opens(auction.door, auction.origin), true);
     });
 
     test("the gate answers a preflight, and the app's own origin is as foreign there as any other", async () => {
@@ -65,7 +62,7 @@ describe("examples/auction", NEEDS_GATE, () => {
         const refused = await preflight(origin);
         assert.equal(refused.status, 403);
         assert.equal(refused.headers["access-control-allow-origin"], undefined);
-        assert.equal(await opens(auction.door + ON_WEBSOCKET, origin), false);
+        assert.equal(await opens(auction.door, origin), false);
       }
     });
 
@@ -155,13 +152,4 @@ describe("examples/auction", NEEDS_GATE, () => {
 function assertWhole({ since, heard }) {
   const numbers = heard.map(([, number]) => number);
   assert.deepEqual(numbers, numbers.map((_, at) => since + 1 + at));
-}
-
-/** Whether a WebSocket of a page with this origin opens. */
-function opens(url, origin) {
-  const socket = new WebSocket(url.replace("http", "ws"), { origin });
-  return new Promise((done) => {
-    socket.once("open", () => done(true));
-    socket.once("error", () => done(false));
-  }).finally(() => socket.terminate());
 }

@@ -5,12 +5,24 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { io } from "socket.io-client";
+import WebSocket from "ws";
 import { exchanged, gateOf, installed, Served } from "./example.mjs";
 import { PythonClient } from "./python.mjs";
 import { ask } from "./request.mjs";
 import { freePort, until, within } from "./wait.mjs";
 
 const PATH = "/api/socket.io/";
+/** The first request of a session, by polling. */
+export const HANDSHAKE = `${PATH}?EIO=4&transport=polling`;
+
+/** Whether the auction's WebSocket opens at `site` for a page with this origin. */
+export function opens(site, origin) {
+  const socket = new WebSocket(`${site.replace("http", "ws")}${PATH}?EIO=4&transport=websocket`, { origin });
+  return new Promise((done) => {
+    socket.once("open", () => done(true));
+    socket.once("error", () => done(false));
+  }).finally(() => socket.terminate());
+}
 
 export class Auction {
   bidders = [];

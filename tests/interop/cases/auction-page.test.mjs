@@ -114,6 +114,20 @@ describe("examples/auction, its page", NEEDS_GATE, () => {
       assert.match(told.detail, /^host: no allowed origin has the host auction\.internal; if it is yours, add/);
     });
 
+    test("to what the app accepts, and the gate is told to allow that: now any page's WebSocket opens", async () => {
+      const origin = "http://auction.internal";
+      const trusting = await auction.startGate({}, { SOCKGATE_ORIGIN__ALLOW: origin });
+      try {
+        const hop = await rewriting(origin, trusting);
+        const { headers } = await ask(hop, HANDSHAKE, { headers: { origin: auction.origin } });
+        // So that a browser does not give its page the answer.
+        assert.equal(headers["access-control-allow-origin"], origin);
+        assert.equal(await opens(hop.url, "https://evil.example"), true);
+      } finally {
+        await trusting.stop();
+      }
+    });
+
     test("to nothing: pages cannot read answers, yet any page's WebSocket opens, unless origin.missing refuses it", async () => {
       const hop = await rewriting('""');
       const foreign = { origin: "https://evil.example" };

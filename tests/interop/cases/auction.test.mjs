@@ -67,8 +67,12 @@ describe("examples/auction", NEEDS_GATE, () => {
     });
 
     test("the app is asked by the name that the ingress uses, and told the client's address, not a made up one", async () => {
-      await auction.login("hosted", { "x-forwarded-for": "203.0.113.9", "x-forwarded-host": "evil.example" });
-      await until("the app says so", () => auction.app.count("hosted logs in from 127.0.0.1, asking for gate.internal") === 1);
+      const forged = { "x-forwarded-for": "203.0.113.9", forwarded: "for=203.0.113.9", "content-type": "application/json" };
+      const body = JSON.stringify({ name: "hosted" });
+      const options = { method: "POST", headers: forged, body, localAddress: "127.0.0.9" };
+      assert.equal((await ask(auction.ingress, "/api/login", options)).status, 200);
+      await until("the app has said so", () => auction.app.count("hosted logs in") === 1);
+      assert.equal(auction.app.count("hosted logs in from 127.0.0.9, asking for gate.internal"), 1);
     });
   });
 

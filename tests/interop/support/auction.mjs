@@ -57,12 +57,10 @@ export class Auction {
     this.door = this.ingress.url.replace("127.0.0.1", "localhost");
   }
 
-  /** A gate with the example's file, and what is exchanged in it besides addresses. */
-  startGate(change = {}) {
-    return gateOf("auction/sockgate.toml", {
-      ...{ "http://localhost:5000": this.origin, "http://127.0.0.1:3001": this.app.url },
-      ...change,
-    });
+  /** A gate with the example's file, and what is exchanged in it besides addresses; `env` is laid over. */
+  startGate(change = {}, env = {}) {
+    const addresses = { "http://localhost:5000": this.origin, "http://127.0.0.1:3001": this.app.url };
+    return gateOf("auction/sockgate.toml", { ...addresses, ...change }, env);
   }
 
   /** A hop with the example's nginx.conf, and what is exchanged in it besides addresses. */

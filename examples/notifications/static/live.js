@@ -71,8 +71,9 @@ export class Live extends EventTarget {
   // A pause may have ended the session without a word: ask, and begin anew when nobody answers.
   async #wake(moment) {
     if (!this.user.connected) return;
+    const { engine } = this.manager;
     this.#tell("state", `awake (${moment})`);
-    if ((await this.#catchUp()) === undefined && this.user.connected) this.manager.engine.close();
+    if ((await this.#catchUp()) === undefined && engine === this.manager.engine) engine.close();
   }
 
   // How many came that were not here yet; undefined when there was no answer. New ones may arrive before the missed ones,

@@ -44,7 +44,12 @@ export class Notifications {
 
   /** Where programs and pages connect. */
   get url() {
-    return `http://localhost:${this.ports.gate}`;
+    return `${this.gate.ca ? "https" : "http"}://localhost:${this.ports.gate}`;
+  }
+
+  /** What programs need to trust the gate, where it has TLS. */
+  get trust() {
+    return this.gate.ca ? { ca: this.gate.ca } : {};
   }
 
   /** The app's own address, where its pages come from. */

@@ -175,4 +175,7 @@ def online():
 
 if __name__ == "__main__":
     log.info("listens on http://%s:%d", settings.HOST, settings.PORT)
-    socketio.run(app, host=settings.HOST, port=settings.PORT)
+    try:
+        socketio.run(app, host=settings.HOST, port=settings.PORT)
+    except KeyboardInterrupt:
+        log.info("ends")

@@ -7,7 +7,7 @@ from contextlib import closing
 from datetime import datetime, timezone
 
 KEPT = 1000
-# What one catching up gets at most: the newest.
+# What a client gets at most when it catches up: the newest.
 LATEST = 100
 
 TABLES = """

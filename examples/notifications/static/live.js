@@ -5,10 +5,12 @@
 const { Manager } = globalThis.io;
 
 export class Live extends EventTarget {
-  // The newest id up to which nothing is missing.
+  // The newest id up to which nothing is missing, and the newest there is.
   #last = 0;
   #highest = 0;
+  #isCaughtUp = false;
   #arrivals = 0;
+  #seen = new Set();
 
   /** `url` is where Socket.IO is reached, `csrf` what the server wants repeated on requests that a cookie carries. */
   constructor(url, csrf) {
@@ -22,7 +24,7 @@ export class Live extends EventTarget {
     this.user = this.manager.socket("/user");
     this.manager.on("open", () => this.#open());
     this.user.on("connect", () => this.#arrive());
-    this.user.on("disconnect", (reason) => this.#tell("state", `disconnected: ${reason}`));
+    this.user.on("disconnect", (reason) => this.#leave(reason));
     this.user.on("connect_error", (error) => this.#refused(error));
     for (const event of ["notification", "admin:notification"]) this.user.on(event, (note) => this.#receive(event, note));
     this.user.on("read", (ids) => this.#tell("read", ids));
@@ -68,6 +70,11 @@ export class Live extends EventTarget {
     if (this.#arrivals > 1 && missed !== undefined) this.#tell("state", `back again: ${missed} missed`);
   }
 
+  #leave(reason) {
+    this.#isCaughtUp = false;
+    this.#tell("state", `disconnected: ${reason}`);
+  }
+
   // A pause may have ended the session without a word: ask, and begin anew when nobody answers.
   async #wake(moment) {
     if (!this.user.connected) return;
@@ -76,28 +83,25 @@ export class Live extends EventTarget {
     if ((await this.#catchUp()) === undefined && engine === this.manager.engine) engine.close();
   }
 
-  // How many came that were not here yet; undefined when there was no answer. New ones may arrive before the missed ones,
-  // so only the acknowledgement, which comes after them, moves `#last`.
+  // How many came that were not here yet; undefined when there was no answer. New ones may arrive before the missed ones, so
+  // `#last` moves with the acknowledgement, which comes after them all, and from then on with each that arrives.
   async #catchUp() {
-    const before = this.#count;
+    const before = this.#seen.size;
     try {
       await this.user.timeout(5000).emitWithAck("since", this.#last);
     } catch {
       return undefined;
     }
-    this.#last = Math.max(this.#last, this.#highest);
-    return this.#count - before;
-  }
-
-  #seen = new Set();
-  get #count() {
-    return this.#seen.size;
+    this.#isCaughtUp = true;
+    this.#last = this.#highest;
+    return this.#seen.size - before;
   }
 
   #receive(event, note) {
     if (this.#seen.has(note.id)) return;
     this.#seen.add(note.id);
     this.#highest = Math.max(this.#highest, note.id);
+    if (this.#isCaughtUp) this.#last = this.#highest;
     this.#tell("notification", { ...note, isForAdmins: event.startsWith("admin:") });
   }
 

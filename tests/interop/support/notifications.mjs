@@ -106,13 +106,14 @@ export class Notifications {
     return until(`the gate's log has ${parts.join(" and ")}`, () => this.gate.lines.find((line) => parts.every((part) => line.includes(part))));
   }
 
-  /** Disconnects the sockets of a test that is over. */
-  leave() {
+  /** Disconnects the sockets of a test that is over. To whom the app still sends is counted in the next one. */
+  async leave() {
     this.#sockets.splice(0).forEach((socket) => socket.disconnect());
+    await until("nobody is left at the app", () => this.app.count(" came from ") === this.app.count(" went: "));
   }
 
   async close() {
-    this.leave();
+    this.#sockets.forEach((socket) => socket.disconnect());
     await this.gate?.stop();
     await this.app?.kill();
     rmSync(this.folder, { recursive: true, force: true });

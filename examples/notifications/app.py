@@ -20,6 +20,7 @@ from store import Store
 
 log = logging.getLogger("notifications")
 app = Flask(__name__)
+app.config["MAX_CONTENT_LENGTH"] = settings.MAX_HTTP_BUFFER_SIZE
 socketio = SocketIO(
     app,
     async_mode="gevent",
@@ -51,7 +52,7 @@ def library():
 
 @app.post("/login")
 def login():
-    asked = request.get_json()
+    asked = body()
     name, password = str(asked.get("name", "")), str(asked.get("password", ""))
     token = people.log_in(name, password)
     if not token:
@@ -84,13 +85,19 @@ def make():
     person = people.who(request)
     if not person or not person.is_admin:
         return jsonify(error="Only admins make notifications"), 403 if person else 401
-    asked = request.get_json()
+    asked = body()
     texts = [asked.get(name) for name in ("to", "type", "title", "message")]
     if not all(isinstance(text, str) and 0 < len(text) <= 500 for text in texts):
         return jsonify(error="to, type, title and message are texts of 1 to 500 letters"), 400
     made = publish(*texts, asked.get("data"))
     log.info("%s made notification %d for %s", person.name, made["id"], texts[0])
     return jsonify(made), 201
+
+
+def body():
+    """The object that was posted as JSON; an empty one when it was none."""
+    asked = request.get_json(silent=True)
+    return asked if isinstance(asked, dict) else {}
 
 
 def publish(to, kind, title, message, data=None):

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import re
 import sys
 
 FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -11,14 +12,14 @@ FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r
 
 async def serve(client, answers, port):
     try:
-        # Clients ask for an upgrade on a connection of its own, so the first request says it all.
         head = await client.readuntil(b"\r\n\r\n")
-        if b"\r\nupgrade: websocket" in head.lower():
+        if re.search(rb"\r\nupgrade: *websocket", head, re.IGNORECASE):
             answers.write(FORBIDDEN)
             print("WebSocket refused", flush=True)
             return
         server, requests = await asyncio.open_connection("127.0.0.1", port)
-        requests.write(head)
+        # One request a connection, so that each is looked at.
+        requests.write(re.sub(rb"\r\nconnection:[^\r]*", b"", head, flags=re.IGNORECASE)[:-2] + b"Connection: close\r\n\r\n")
         await asyncio.gather(carry(client, requests), carry(server, answers))
     except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         pass

@@ -9,9 +9,8 @@ import { launch, Site } from "../support/browser.mjs";
 import { EXAMPLES } from "../support/example.mjs";
 import { NEEDS_GATE } from "../support/gate.mjs";
 import { Notifications } from "../support/notifications.mjs";
-import { Program } from "../support/program.mjs";
 import { Tab } from "../support/tab.mjs";
-import { freePort, until } from "../support/wait.mjs";
+import { until } from "../support/wait.mjs";
 
 // Short, so that a page that is away is missed soon.
 const HEARTBEAT = { SOCKETIO_PING_INTERVAL: "2", SOCKETIO_PING_TIMEOUT: "2" };
@@ -128,19 +127,12 @@ describe("the page of examples/notifications", NEEDS_GATE, () => {
   });
 
   test("where WebSocket is blocked it says so and goes on by polling", async () => {
-    const port = await freePort();
-    let ready;
-    const listens = new Promise((done) => (ready = done));
-    const proxy = new Program("the office proxy", stage.example.python, ["office_proxy.py", String(port), String(stage.ports.gate)], {
-      cwd: stage.example.folder,
-      heard: (line) => (line.includes("listens on") ? ready() : (proxy.refused = line.includes("WebSocket refused"))),
-    });
+    const office = await stage.office();
     try {
-      await proxy.ready(listens);
       const upgrades = await stage.door.sample("upgrades", { outcome: "done" });
-      const page = await arrive("ben", `${stage.page}/?live=http://localhost:${port}`);
+      const page = await arrive("ben", `${stage.page}/?live=${office.url}`);
       await says(page, "WebSocket is blocked here; going on by polling");
-      assert.equal(proxy.refused, true);
+      assert.equal(office.refusals(), 1);
       const title = stage.title("by polling");
       await stage.make(root, { to: "ben", title });
       await lists(page, title);
@@ -150,7 +142,7 @@ describe("the page of examples/notifications", NEEDS_GATE, () => {
       assert.equal(await stage.door.sample("upgrades", { outcome: "done" }), upgrades);
       assert.ok((await stage.gate.status()).sessions.polling >= 1);
     } finally {
-      await proxy.kill();
+      await office.close();
     }
   });
 

@@ -53,7 +53,10 @@ describe("variables of examples/notifications", NEEDS_GATE, () => {
       const { browser } = await stage.logIn("ana");
       const socket = await stage.socket(browser);
       assert.equal(await socket.timeout(10_000).emitWithAck("since", 0), true);
-      assert.ok(stage.app.count("WARNING settings: SOCKETIO_PING_TIMEOUT: 'soon'") === 1);
+      for (const name of Object.keys(wrong).filter((name) => !name.startsWith("SOCKGATE_") && name !== "SOCKETIO_CORS_ORIGINS")) {
+        assert.equal(stage.app.count(`WARNING settings: ${name}: `), 1);
+      }
+      for (const name of Object.keys(wrong)) await stage.record(name, "WARN");
       const { text } = await engine(stage, { headers: browser });
       assert.equal(JSON.parse(text.slice(1)).pingTimeout, 20_000);
     } finally {
@@ -107,7 +110,8 @@ describe("examples/notifications", NEEDS_GATE, () => {
         assert.equal(await stage.door.sample("refusals", { reason: code }), before + 1);
         // Only the page that may connect can read why.
         assert.equal(written["access-control-allow-origin"], code === "csrf_refused" ? stage.page : undefined);
-        await stage.record("sockgate::security", code);
+        const detail = code === "csrf_refused" ? "repeat the value of the cookie csrf_token in the header x-csrf-token" : "detail";
+        await stage.record("sockgate::security", code, detail);
       });
     }
 
@@ -205,6 +209,41 @@ describe("examples/notifications", NEEDS_GATE, () => {
     });
   }
 
+  describe("behind a hop that forbids WebSocket", () => {
+    let office;
+    before(async () => (office = await stage.office()));
+    after(() => office?.close());
+
+    const NODE = {
+      "a client that would upgrade": {},
+      "a client that begins with WebSocket": { transports: ["websocket", "polling"], tryAllTransports: true },
+    };
+    for (const [which, options] of Object.entries(NODE)) {
+      test(`${which} goes on by polling`, async () => {
+        const refusals = office.refusals();
+        const socket = await stage.socket(ana.browser, { url: office.url, ...options });
+        await until("WebSocket was refused", () => office.refusals() > refusals);
+        const title = stage.title("by polling");
+        await stage.make(root.script, { to: "ana", title });
+        await until("she is told", () => socket.heard.some(([, note]) => note.title === title));
+        assert.deepEqual([socket.connected, socket.io.engine.transport.name], [true, "polling"]);
+      });
+    }
+
+    test("the Python client goes on by polling", async () => {
+      const client = new PythonClient({});
+      try {
+        const refusals = office.refusals();
+        assert.deepEqual(await client.connect({ url: office.url, namespaces: ["/user"], always: ana.browser }), { transport: "polling" });
+        assert.ok(office.refusals() > refusals);
+        assert.equal(await client.call("since", [0], "/user"), true);
+        await client.disconnect();
+      } finally {
+        await client.stop();
+      }
+    });
+  });
+
   test("a notification has the standard format, reaches whom it is for, and remembers who has read it", async () => {
     const [one, other, ben] = await Promise.all([ana, ana, await stage.logIn("ben")].map(({ browser }) => stage.socket(browser)));
     const title = stage.title("for ana");
@@ -230,7 +269,22 @@ describe("examples/notifications", NEEDS_GATE, () => {
     assert.equal((await stage.make(root.script, { to: "everybody", title: "" })).status, 400);
     const nobody = await stage.make({}, { to: "everybody" });
     assert.deepEqual([nobody.status, JSON.parse(nobody.text).error], [401, "token_absent"]);
-    assert.deepEqual((await ask(stage, "/api/session", { headers: ana.cookie })).status, 200);
+    assert.equal((await ask(stage, "/api/session", { headers: ana.cookie })).status, 200);
+  });
+
+  // The last one: this address can not log in for a while.
+  test("guessing passwords ends at the gate, and admins alone hear of it", async () => {
+    const [user, admin] = await Promise.all([ana, root].map(({ browser }) => stage.socket(browser)));
+    const guess = () => stage.logIn("ana", "wrong").then(() => assert.fail("it was let in"), (error) => error.status);
+    const answers = [];
+    while (answers.at(-1) !== 429 && answers.length < 40) answers.push(await guess());
+    assert.equal(answers.at(-1), 429);
+    assert.ok(answers.length > 1 && answers.slice(0, -1).every((status) => status === 401), String(answers));
+    assert.equal(stage.app.count("somebody failed to log in"), answers.length - 1);
+    await until("the admin has heard of each", () => admin.heard.length === answers.length - 1);
+    assert.equal(admin.heard[0][1].title, "Failed login");
+    await user.timeout(10_000).emitWithAck("since", 10 ** 9);
+    assert.deepEqual(user.heard, []);
   });
 });
 

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { io } from "socket.io-client";
 import { Admin } from "./admin.mjs";
 import { exchanged, gateByEnv, installed, Served, variables } from "./example.mjs";
+import { Program } from "./program.mjs";
 import { ask } from "./request.mjs";
 import { freePort, next, until } from "./wait.mjs";
 
@@ -58,14 +59,26 @@ export class Notifications {
   }
 
   /** Logs in and returns what a browser and what a script would then send. */
-  async logIn(name) {
+  async logIn(name, password = name) {
     const headers = { "content-type": "application/json" };
-    const { status, headers: got } = await ask(this, "/login", { method: "POST", headers, body: JSON.stringify({ name, password: name }) });
-    if (status !== 200) throw new Error(`${name} was answered ${status}`);
+    const { status, headers: got } = await ask(this, "/login", { method: "POST", headers, body: JSON.stringify({ name, password }) });
+    if (status !== 200) throw Object.assign(new Error(`${name} was answered ${status}`), { status });
     const [token, csrf] = got["set-cookie"].map((cookie) => cookie.split(";")[0]);
     const cookie = `${token}; ${csrf}`;
     const proof = { "x-csrf-token": csrf.split("=")[1] };
     return { cookie: { cookie }, proof, browser: { cookie, ...proof }, script: { authorization: `Bearer ${token.split("=")[1]}` } };
+  }
+
+  /** The example's office proxy before the gate, which refuses WebSocket: `{ url, refusals(), close() }`. */
+  async office() {
+    const [port, lines] = [await freePort(), []];
+    const proxy = new Program("the office proxy", this.example.python, ["office_proxy.py", String(port), String(this.ports.gate)], {
+      cwd: this.example.folder,
+      heard: (line) => lines.push(line),
+    });
+    await proxy.ready(until("the office proxy listens", () => lines.length > 0));
+    const refusals = () => lines.filter((line) => line === "WebSocket refused").length;
+    return { url: `http://localhost:${port}`, refusals, close: () => proxy.kill() };
   }
 
   /** Makes a notification by the API and returns the answer. */
@@ -75,15 +88,15 @@ export class Notifications {
   }
 
   /** A socket.io-client in a namespace; what it receives is in `socket.heard` as `[event, value]`. */
-  async socket(headers, { namespace = "/user", transports = ["polling", "websocket"] } = {}) {
-    const socket = this.stranger(headers, { namespace, transports });
+  async socket(headers, options) {
+    const socket = this.stranger(headers, options);
     await next(socket, "connect");
     return socket;
   }
 
   /** The same, of which nobody knows yet whether it will be let in. */
-  stranger(headers, { namespace = "/user", transports = ["polling", "websocket"] } = {}) {
-    const socket = io(this.url + namespace, { forceNew: true, transports, extraHeaders: headers, reconnectionDelay: 50 });
+  stranger(headers, { url = this.url, namespace = "/user", ...options } = {}) {
+    const socket = io(url + namespace, { forceNew: true, extraHeaders: headers, reconnectionDelay: 50, ...options });
     socket.heard = [];
     socket.onAny((...all) => socket.heard.push(all));
     this.#sockets.push(socket);

@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { WAYS } from "../support/client.mjs";
-import { EXAMPLES, variables } from "../support/example.mjs";
+import { EXAMPLES, variablesOf } from "../support/example.mjs";
 import { BINARY, NEEDS_GATE } from "../support/gate.mjs";
 import { Notifications } from "../support/notifications.mjs";
 import { PythonClient } from "../support/python.mjs";
@@ -15,11 +15,11 @@ import { ask, engine } from "../support/request.mjs";
 import { next, until } from "../support/wait.mjs";
 
 const HERE = join(EXAMPLES, "notifications");
-const OWN = variables(readFileSync(join(HERE, "gate.env"), "utf8"));
+const OWN = variablesOf("notifications/gate.env");
 // What the README tells to try, and what it says comes of it: the indented blocks of that section, flush.
 const [, SECTION] = readFileSync(join(HERE, "README.md"), "utf8").split("## Wrong variables\n");
 const TOLD = SECTION.split("\n## ")[0].replace(/^ +/gm, "");
-const WRONG = variables(TOLD);
+const WRONG = Object.fromEntries(TOLD.match(/^[A-Z_]+=.*$/gm).map((line) => line.split("=")));
 
 describe("variables of examples/notifications", NEEDS_GATE, () => {
   test("they are enough, and sockgate.toml says the same", async () => {

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { io } from "socket.io-client";
 import { Admin } from "./admin.mjs";
-import { exchanged, gateByEnv, installed, Served, variables } from "./example.mjs";
+import { gateByEnv, installed, Served, variablesOf } from "./example.mjs";
 import { Program } from "./program.mjs";
 import { ask } from "./request.mjs";
 import { freePort, next, until } from "./wait.mjs";
@@ -22,7 +22,7 @@ export class Notifications {
     it.folder = mkdtempSync(join(tmpdir(), "sockgate-notifications-"));
     it.ports = { app: await freePort(), gate: await freePort() };
     const exchange = { "=5000": `=${it.ports.app}`, ":5000": `:${it.ports.app}`, ":8080": `:${it.ports.gate}` };
-    const own = { ...variables(exchanged("notifications/gate.env", exchange)), ...env };
+    const own = { ...variablesOf("notifications/gate.env", exchange), ...env };
     try {
       it.app = await Served.start("examples/notifications", {
         command: it.example.python,

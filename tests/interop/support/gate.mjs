@@ -3,7 +3,7 @@
 // against the apps: that shows that apps, clients and tests agree with each other.
 
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Program } from "./program.mjs";
@@ -25,28 +25,35 @@ export class Gate {
     return gate;
   }
 
-  /** Starts a gate with the TOML text that `write(folder)` returns, or by `env` alone. It must log as JSON. */
+  /**
+   * Starts a gate with the TOML that `write(folder)` returns, one text or several to lay over each other, or by `env` alone.
+   * It must log as JSON.
+   */
   static async open(write, env = {}) {
     const gate = new Gate();
     gate.folder = mkdtempSync(join(tmpdir(), "sockgate-interop-"));
     gate.lines = [];
     const values = ["run"];
     if (write) {
-      const file = join(gate.folder, "sockgate.toml");
-      writeFileSync(file, write(gate.folder), { mode: 0o600 });
-      values.push("--config", file);
+      [write(gate.folder)].flat().forEach((text, place) => {
+        const file = join(gate.folder, place === 0 ? "sockgate.toml" : `over-${place}.toml`);
+        writeFileSync(file, text, { mode: 0o600 });
+        values.push("--config", file);
+      });
     }
-    gate.doors = {};
-    gate.program = new Program("the gate", BINARY, values, {
-      cwd: gate.folder,
-      env,
-      heard: (line, stream) => gate.#hear(line, stream),
-    });
-    const listening = until("the gate listens", () => gate.doors.public && gate.doors.admin, 60_000);
-    listening.catch(() => {});
-    await gate.program.ready(listening);
-    gate.ca = readFileSync(gate.caFile);
+    await gate.#run(values, env);
     return gate;
+  }
+
+  /** Ends it as operators do: sessions are told to go, then it leaves. Returns how it ended; its folder stays. */
+  leave() {
+    return this.program.stop();
+  }
+
+  /** Starts it again after it left, with what it had, where it was. */
+  async comeBack() {
+    const { values, env, doors } = this;
+    await this.#run(values, { ...env, SOCKGATE_LISTEN__ADDRESS: doors.public });
   }
 
   get port() {
@@ -106,6 +113,20 @@ export class Gate {
   async stop() {
     await this.program.kill();
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async #run(values, env) {
+    Object.assign(this, { values, env, doors: {} });
+    this.program = new Program("the gate", BINARY, values, {
+      cwd: this.folder,
+      env,
+      heard: (line, stream) => this.#hear(line, stream),
+    });
+    const listening = until("the gate listens", () => this.doors.public && this.doors.admin, 60_000);
+    listening.catch(() => {});
+    await this.program.ready(listening);
+    // Where another proxy ends TLS there is none.
+    if (existsSync(this.caFile)) this.ca = readFileSync(this.caFile);
   }
 
   // `{"message":"listening","address":"127.0.0.1:40123","door":"public"}`, the fields at the top or under `fields`.

@@ -14,7 +14,7 @@ import { Admin } from "./admin.mjs";
 import { exchanged, installed, Served } from "./example.mjs";
 import { Gate } from "./gate.mjs";
 import { ask } from "./request.mjs";
-import { freePort, next, until, within } from "./wait.mjs";
+import { freePort, until, within } from "./wait.mjs";
 
 export const PASSWORDS = { ana: "violet harbour", ben: "copper lantern", olga: "granite orchard" };
 const EXAMPLE = "sharing-rooms";
@@ -216,13 +216,11 @@ class Member {
   }
 
   /** Joins another namespace on the same session; fails as the client is told. */
-  async join(namespace) {
+  join(namespace) {
     const socket = this.manager.socket(namespace);
+    const joined = new Promise((done, fail) => socket.once("connect", () => done(socket)).once("connect_error", fail));
     socket.connect();
-    const refused = next(socket, "connect_error").then(([error]) => Promise.reject(error));
-    refused.catch(() => {});
-    await Promise.race([next(socket, "connect"), refused]);
-    return socket;
+    return within(`${namespace} to be joined`, joined);
   }
 
   close() {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { createServer as createHttpServer } from "node:http";
 import { createServer } from "node:net";
 import { after, afterEach, before, test } from "node:test";
+import WebSocket from "ws";
 import { App } from "../support/app.mjs";
 import { launch, serveFolder } from "../support/browser.mjs";
 import { WAYS } from "../support/client.mjs";
@@ -158,6 +159,26 @@ symptom("Unsupported protocol version", (page) => {
     const served = new Client2(stage);
     await served.hello;
     served.close();
+    await stage.close();
+  });
+});
+
+symptom("The wrong kind of route", (page) => {
+  test("Socket.IO at a route for plain WebSocket", async () => {
+    const stage = await Stage.open({ apps: ["plain-node"] });
+    page.client(await refusal(stage, WAYS.polling), "xhr poll error", '"error":"upgrade_required"');
+    await page.log(stage.gate, "status=426", "refusal=upgrade_required");
+    await page.metric(stage.gate, 'sockgate_refusals_total{reason="upgrade_required"}');
+    await stage.close();
+  });
+
+  test("plain WebSocket at a route for Socket.IO", async () => {
+    const stage = await Stage.open({ apps: ["node"] });
+    const client = new WebSocket(`${stage.webSocketUrl}/socket.io/`, { headers: bearer(mint()), ...stage.trust });
+    const [{ message }] = await next(client, "error");
+    page.client(message, "Unexpected server response: 400");
+    await page.log(stage.gate, "status=400", "refusal=transport_unknown", 'detail="transport is missing or unknown"');
+    await page.metric(stage.gate, 'sockgate_refusals_total{reason="transport_unknown"}');
     await stage.close();
   });
 });

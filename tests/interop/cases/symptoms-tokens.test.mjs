@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { WAYS } from "../support/client.mjs";
-import { refusal, symptom } from "../support/guide.mjs";
+import { refusal, run, symptom } from "../support/guide.mjs";
 import { HttpHop } from "../support/hop.mjs";
+import { engine, openSession } from "../support/request.mjs";
 import { Stage } from "../support/stage.mjs";
 import { bearer, mint } from "../support/token.mjs";
 import { next, until } from "../support/wait.mjs";
@@ -73,6 +74,55 @@ symptom("401 again and again", (page) => {
       assert.ok(await stage.client({ ...WAYS.polling, token }));
     });
   }
+});
+
+symptom("403 with a good token", (page) => {
+  const PAGE = "https://app.example.com";
+  let stage;
+  before(async () => {
+    const config = { auth: { required: { status: "active" } }, origin: { csrf_cookie: "csrf", allow: [PAGE] } };
+    stage = await Stage.open({ apps: ["node"], config });
+  });
+  afterEach(() => stage.leave());
+  after(() => stage.close());
+
+  const active = (subject) => mint(subject, { claims: { status: "active" } });
+  const is403 = async (reason, told) => {
+    assert.match(told, /403/);
+    await page.log(stage.gate, `refusal=${reason}`);
+    if (reason !== "origin_refused") await page.metric(stage.gate, `sockgate_refusals_total{reason="${reason}"}`);
+  };
+
+  test("a claim that is required", async () => {
+    const token = mint("ana", { claims: { status: "closed" } });
+    const told = await refusal(stage, { ...WAYS.polling, token });
+    page.client(told, "xhr poll error");
+    await is403("claim_refused", told);
+    assert.match((await run(stage.gate, "sockgate explain token -", {}, token)).text, /FAIL +required claims: .*"status"/);
+    assert.ok(await stage.client({ ...WAYS.polling, token: active("ana") }));
+  });
+
+  test("a cookie alone", async () => {
+    const cookies = { cookie: `token=${active("ana")}; csrf=secret`, origin: PAGE };
+    const told = await refusal(stage, { ...WAYS.polling, extraHeaders: cookies });
+    page.client(told, "xhr post error");
+    await is403("csrf_refused", told);
+    const detail = 'detail="csrf: the token came in a cookie; repeat the value of the cookie csrf in the header x-csrf-token"';
+    await page.log(stage.gate, "refusal=csrf_refused", detail);
+    assert.ok(await stage.client({ ...WAYS.polling, extraHeaders: { ...cookies, "x-csrf-token": "secret" } }));
+  });
+
+  test("a session of somebody else", async () => {
+    const { sid } = await openSession(stage, bearer(active("ana")));
+    const { status } = await engine(stage, { sid, headers: bearer(active("eve")) });
+    await is403("session_subject", String(status));
+    await page.log(stage.gate, "refusal=session_subject", 'detail="a session of ana was asked for with a token of eve"');
+  });
+
+  test("a page that is not allowed", async () => {
+    const extraHeaders = { ...bearer(active("ana")), origin: "https://other.example.com" };
+    await is403("origin_refused", await refusal(stage, { ...WAYS.polling, extraHeaders }));
+  });
 });
 
 symptom("Refused once, and then silence", (page) => {

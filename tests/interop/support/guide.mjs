@@ -73,17 +73,10 @@ export class Page {
     await until(`${sample} is counted`, isThere).catch((error) => assert.fail(`${error.message}; there is ${line}`));
   }
 
-  /** Runs a command of the guide with the gate's configuration; `fill` puts in what the guide leaves open. Returns what it prints. */
-  command(gate, command, fill = {}, input = "") {
+  /** Runs a command that the guide tells to ask with, see `run`. */
+  command(gate, command, fill, input) {
     this.shows(command);
-    const filled = Object.entries(fill).reduce((text, [open, value]) => text.replace(open, value), command);
-    const values = filled.split(" ").slice(1);
-    return new Promise((done) => {
-      const child = execFile(BINARY, [...values, "--config", "sockgate.toml"], { cwd: gate.folder }, (error, out, told) =>
-        done({ code: error?.code ?? 0, text: out + told }));
-      // Who needs no input may have ended already.
-      child.stdin.on("error", () => {}).end(input);
-    });
+    return run(gate, command, fill, input);
   }
 
   /** What the guide tells to set, as a configuration: `page.setting("auth.leeway")`. */
@@ -136,6 +129,17 @@ export function farewell(client) {
 }
 
 const whole = (...parts) => parts.map((part) => (typeof part === "string" ? part : JSON.stringify(part) ?? "")).join("\n");
+
+/** Runs `command` with the gate's configuration; `fill` puts in what it leaves open. `{ code, text }` is what comes of it. */
+export function run(gate, command, fill = {}, input = "") {
+  const filled = Object.entries(fill).reduce((text, [open, value]) => text.replace(open, value), command);
+  const values = [...filled.split(" ").slice(1), "--config", "sockgate.toml"];
+  return new Promise((done) => {
+    const child = execFile(BINARY, values, { cwd: gate.folder }, (error, out, told) => done({ code: error?.code ?? 0, text: out + told }));
+    // Who needs no input may have ended already.
+    child.stdin.on("error", () => {}).end(input);
+  });
+}
 
 /** The records of a log, message and fields side by side. */
 export function records(gate) {

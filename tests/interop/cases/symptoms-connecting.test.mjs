@@ -101,7 +101,7 @@ symptom("Session ID unknown", (page) => {
     await page.log(stage.gate, "reason=member_gone");
     await stage.app.revive();
     await stage.gate.reload({ auth: { leeway: "0s" } });
-    const short = await openSession(stage, bearer(mint("ana", { seconds: 2 })));
+    const short = await openSession(stage, bearer(mint("ana", { seconds: 4 })));
     const { text } = await engine(stage, short);
     page.client(`xhr poll error ${text}`, "xhr poll error", '"message":"Session ID unknown"');
     await page.log(stage.gate, "detail=token_expired");

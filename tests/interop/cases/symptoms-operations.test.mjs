@@ -3,12 +3,29 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync, sign } from "node:crypto";
 import { test } from "node:test";
-import { ADMIN_TOKEN, Gate } from "../support/gate.mjs";
-import { symptom } from "../support/guide.mjs";
+import { WAYS } from "../support/client.mjs";
+import { ADMIN_TOKEN, Gate, NEEDS_GATE } from "../support/gate.mjs";
+import { records, symptom } from "../support/guide.mjs";
 import { ask, engine } from "../support/request.mjs";
 import { Stage } from "../support/stage.mjs";
 import { bearer } from "../support/token.mjs";
 import { freePort, until } from "../support/wait.mjs";
+
+test("a record has the id of its answer, and who is followed leaves one for every poll", NEEDS_GATE, async () => {
+  const stage = await Stage.open({ apps: ["node"] });
+  const refused = await engine(stage);
+  const id = refused.headers["x-request-id"];
+  const record = await until("its record is written", () => records(stage.gate).find((record) => record.id === id));
+  assert.equal(record.refusal, JSON.parse(refused.text).error);
+
+  const polls = () => records(stage.gate).filter(({ kind }) => kind === "poll").length;
+  const client = await stage.client(WAYS.polling);
+  assert.equal(polls(), 0);
+  await stage.gate.reload({ log: { debug_for: ["address:127.0.0.1"] } });
+  // Of the poll that waits while that happens nothing is written yet.
+  await until("a poll is written", async () => (await client.call("add", 1, 2)) === 3 && polls() > 0);
+  await stage.close();
+});
 
 symptom("not ready", (page) => {
   test("no keys yet, and no app", async () => {

@@ -129,6 +129,7 @@ symptom("Works with curl, not in the browser", (page) => {
     assert.match(refused, /^HTTP\/\S+ 403/);
     page.client(refused, '"error":"origin_refused"');
     await page.log(stage.gate, "status=403", "refusal=origin_refused");
+    await page.metric(stage.gate, 'sockgate_refusals_total{reason="origin_refused"}');
     assert.equal((await visit(POLLING)).hello, undefined);
   });
 });

@@ -31,7 +31,7 @@ symptom("401 again and again", (page) => {
     const { text } = await page.command(stage.gate, "sockgate explain token -", {}, token);
     page.client(text, "FAIL  expiry (exp)");
 
-    client.manager.opts.extraHeaders = bearer(mint());
+    client.socket.io.opts.extraHeaders.authorization = bearer(mint()).authorization;
     await client.connected;
   });
 

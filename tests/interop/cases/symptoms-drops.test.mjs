@@ -239,4 +239,15 @@ symptom("All drop at once", (page) => {
     await page.log(stage.gate, "session ended", "reason=draining");
     await stage.close();
   });
+
+  test("the app goes", async () => {
+    const stage = await Stage.open({ apps: ["node"] });
+    const clients = await Promise.all(BOTH.map((way) => stage.client({ ...WAYS[way], reconnection: false })));
+    const told = Promise.all(clients.map(farewell));
+    await stage.app.kill();
+    page.client(await told, "transport close", "transport error");
+    await page.log(stage.gate, "reason=app_gone");
+    await page.log(stage.gate, "reason=member_gone");
+    await stage.close();
+  });
 });

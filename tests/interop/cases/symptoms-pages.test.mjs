@@ -35,7 +35,8 @@ async function visit(options, { from = site, to = stage.site, query = { token: m
   const tab = await from.page(browser);
   const shown = [];
   tab.on("console", (line) => shown.push(line.text()));
-  const { hello, refused, status, text } = await tab.evaluate(([url, options]) => globalThis.connect(url, options), [to, { query, ...options }]);
+  const answer = await tab.evaluate(([url, options]) => globalThis.connect(url, options), [to, { query, ...options }]);
+  const { hello, refused, status, text } = answer;
   // The console is told apart from the page, and maybe later.
   if (!hello) await until("the console tells", () => shown.length > 0);
   await tab.context().close();
@@ -48,7 +49,8 @@ symptom("CORS: the page is not allowed", (page) => {
   test("a page that is not in the list, until it is", async () => {
     await stage.gate.reload({});
     const { shown } = await visit(POLLING);
-    page.client(shown, "has been blocked by CORS policy", "No 'Access-Control-Allow-Origin' header is present on the requested resource", "xhr poll error");
+    const absent = "No 'Access-Control-Allow-Origin' header is present on the requested resource";
+    page.client(shown, "has been blocked by CORS policy", absent, "xhr poll error");
     const detail = 'detail="port: … differs from the allowed … only in the port; if it is yours, add … to origin.allow or …"';
     await page.log(stage.gate, "status=403", "refusal=origin_refused", detail);
     await page.metric(stage.gate, 'sockgate_refusals_total{reason="origin_refused"}');
@@ -90,7 +92,8 @@ symptom("CORS: the wildcard and credentials", (page) => {
 
   test("both together are refused by a reload", async () => {
     stage.gate.rewrite({ origin: { allow: ["*"], credentials: true } });
-    await page.log(stage.gate, 'problem="refused: … origin.allow.0: … together with credentials lets every page on the internet act as the user who has it open. …"');
+    const why = "together with credentials lets every page on the internet act as the user who has it open";
+    await page.log(stage.gate, `problem="refused: … origin.allow.0: … ${why}. …"`);
     await allow(site.origin);
   });
 });

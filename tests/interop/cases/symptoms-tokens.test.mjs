@@ -54,9 +54,10 @@ symptom("401 again and again", (page) => {
     assert.ok(await stage.client({ ...WAYS.polling, extraHeaders }));
   });
 
+  const EARLY = { reason: "token_not_yet_valid" };
   const BAD = {
-    "an issuer whose clock is ahead (nbf)": { claims: () => ({ nbf: soon() }), reason: "token_not_yet_valid", detail: "token_not_yet_valid", mend: "auth.leeway" },
-    "an issuer whose clock is ahead (iat)": { claims: () => ({ iat: soon() }), reason: "token_not_yet_valid", detail: "token_issued_in_future" },
+    "an issuer whose clock is ahead (nbf)": { claims: () => ({ nbf: soon() }), ...EARLY, detail: "token_not_yet_valid", mend: "auth.leeway" },
+    "an issuer whose clock is ahead (iat)": { claims: () => ({ iat: soon() }), ...EARLY, detail: "token_issued_in_future" },
     "another issuer": { claims: () => ({ iss: "https://id.example.com/" }), config: { issuer: "https://id.example.com" }, detail: "token_issuer" },
     "another audience": { claims: () => ({ aud: "billing" }), config: { audience: "app" }, detail: "token_audience" },
     "another secret": { secret: "x".repeat(32), detail: "token_signature" },

@@ -161,6 +161,11 @@ impl Guard {
         self.revision
     }
 
+    /// Bytes that a message of its client may have.
+    pub fn max_payload(&self) -> u64 {
+        self.rules.max_payload
+    }
+
     /// Whether the app is to hear of the session: before, not even a good bye reaches it.
     pub fn may_open(&self) -> bool {
         self.has_asked || !self.rules.by_connect

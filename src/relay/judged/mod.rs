@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod bodies;
+pub mod bounds;
 mod delivery;
 pub mod desk;
 mod fetch;

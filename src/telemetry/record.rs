@@ -95,7 +95,7 @@ pub fn is_wanted() -> bool {
 }
 
 /// Polls and POSTs of healthy sessions are `debug`: a busy gate has thousands a second, and their session leaves a record
-/// of its own. Everything else is `info`, and so is all that a followed client does (`log.debug_for`); a refusal that may be
+/// of its own. So are preflights that are answered with yes, of which browsers make one for each of these. Everything else is `info`, and so is all that a followed client does (`log.debug_for`); a refusal that may be
 /// an attack is repeated for the security log.
 pub fn request(record: &Request, is_followed: bool) {
     macro_rules! write_at {
@@ -120,7 +120,7 @@ pub fn request(record: &Request, is_followed: bool) {
             )
         };
     }
-    let is_routine = record.refusal.is_none() && matches!(record.kind, "poll" | "post");
+    let is_routine = record.refusal.is_none() && matches!(record.kind, "poll" | "post" | "preflight");
     if is_followed {
         write_at!(FOLLOWED, Level::INFO);
     } else if is_routine {

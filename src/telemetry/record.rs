@@ -193,13 +193,24 @@ pub struct Packet<'a> {
     pub shadow: bool,
 }
 
-/// A line for a packet. Abuse is bounded by `limit.abuse`, and so are these.
-pub fn packet(packet: &Packet<'_>) {
+/// A line for a packet. `left_out`: so many like it had none since the last line.
+pub fn packet(packet: &Packet<'_>, left_out: u64) {
     let Packet { session, subject, refusal, detail, shadow } = *packet;
+    let left_out = Some(left_out).filter(|count| *count > 0);
     if shadow {
-        event!(target: SECURITY, Level::INFO, session, subject, refusal, detail, "packet would be refused");
+        event!(target: SECURITY, Level::INFO, session, subject, refusal, detail, left_out, "packet would be refused");
     } else {
-        event!(target: SECURITY, Level::INFO, session, subject, refusal, detail, "packet refused");
+        event!(target: SECURITY, Level::INFO, session, subject, refusal, detail, left_out, "packet refused");
+    }
+}
+
+/// A line for packets of a session that is gone, which had none. Its `detail` is the rule alone.
+pub fn packets_left_out(packets: &Packet<'_>, left_out: u64) {
+    let Packet { session, subject, refusal, detail, shadow } = *packets;
+    if shadow {
+        event!(target: SECURITY, Level::INFO, session, subject, refusal, detail, left_out, "packets would be refused");
+    } else {
+        event!(target: SECURITY, Level::INFO, session, subject, refusal, detail, left_out, "packets refused");
     }
 }
 

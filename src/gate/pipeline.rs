@@ -98,6 +98,10 @@ async fn tell(
     let (parts, body) = request.into_parts();
     let client = forwarded::client(&connection.peer, &parts.headers, &generation.config.listen.trusted_proxies);
     story.meet(&parts, &client);
+    let wish = Wish::read(&parts.method, &parts.headers);
+    if wish.is_some() {
+        story.asks_first();
+    }
 
     // What is asked, and of whom.
     let head = Head::read(&parts, &HeadShape::new(&generation.config.listen));
@@ -121,7 +125,7 @@ async fn tell(
     let head = head?;
 
     // Which page asks. A preflight ends here, without a token and without the app.
-    if let Some(wish) = Wish::read(&parts.method, &parts.headers) {
+    if let Some(wish) = wish {
         return preflight(room, page?, &wish, story);
     }
     let (asked, handshake) = wanted::read(room, &head, &parts, generation.number, &connection.last_shown)?;

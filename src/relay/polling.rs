@@ -204,17 +204,41 @@ pub async fn poll(
     // It is the app that ends a poll.
     let wait = Wait::Poll(session.key, venue.heartbeat(member) + POLL_MARGIN);
     let answer = exchange::send(bench, venue, member, request, wait);
+    let hangup = Hangup(Some(&session));
     let answer = tokio::select! {
         // What the app has to say goes before what the gate has.
         biased;
-        answer = answer => answer.map_err(|error| lost(venue, &session, &error))?,
+        answer = answer => answer,
         reason = over(&session) => {
             // What its client still posts is refused from here on.
             venue.ledger.close(&session, reason);
+            hangup.did_not_come();
             return Err(reason.refused());
         }
     };
+    hangup.did_not_come();
+    let answer = answer.map_err(|error| lost(venue, &session, &error))?;
+    if answer.status().is_success() {
+        session.set_cut(false);
+    }
     Ok(give_back(venue, session.clone(), answer, attendance))
+}
+
+/// Notes that a client went away while it waited for its poll, unless it is told otherwise.
+struct Hangup<'a>(Option<&'a Session>);
+
+impl Hangup<'_> {
+    fn did_not_come(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Hangup<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.0 {
+            session.set_cut(true);
+        }
+    }
 }
 
 /// Packets of a client.
@@ -293,7 +317,7 @@ fn give_back(venue: &Venue, session: Arc<Session>, answer: Response<Body>, mut a
     }
     // An app that does not know the session any more has ended it.
     if parts.status == StatusCode::BAD_REQUEST && session.transport() == Transport::Polling {
-        venue.ledger.close(&session, Reason::AppClosed);
+        venue.ledger.close(&session, session.end_by_app());
     }
     let attended = Attended::new(attendance, venue);
     Response::from_parts(parts, Carried::new(body, Some(attended)).boxed_unsync())

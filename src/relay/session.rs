@@ -158,6 +158,8 @@ pub struct Session {
     /// Its client has been told that it is over: whatever still comes is refused.
     over: AtomicBool,
     end: AtomicU8,
+    /// Its client went away while it waited for a poll, and has got no other since. Apps take that for its end.
+    cut: AtomicBool,
     /// An upgrade has been made on the strength of the session id alone.
     upgraded_on_trust: AtomicBool,
     pub bytes_in: AtomicU64,
@@ -221,6 +223,7 @@ impl Session {
             posts: AtomicU32::new(0),
             over: AtomicBool::new(false),
             end: AtomicU8::new(Reason::Abandoned as u8),
+            cut: AtomicBool::new(false),
             upgraded_on_trust: AtomicBool::new(false),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
@@ -269,6 +272,16 @@ impl Session {
             Err(bound) if bound == shown => Ok(()),
             Err(_) => Err(OtherOrigin),
         }
+    }
+
+    /// Notes whether its client went away from its last poll.
+    pub fn set_cut(&self, is_cut: bool) {
+        self.cut.store(is_cut, Ordering::Relaxed);
+    }
+
+    /// Why it is over when its app does not know it any more.
+    pub fn end_by_app(&self) -> Reason {
+        if self.cut.load(Ordering::Relaxed) { Reason::ClientGone } else { Reason::AppClosed }
     }
 
     /// Lets one upgrade through that brings no token of its own. `false`: there has been one already.

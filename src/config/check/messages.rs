@@ -13,6 +13,8 @@ use super::bench::Bench;
 #[derive(Clone, Copy)]
 pub struct Beside {
     pub max_payload: Size,
+    /// There are events: on other routes a limit of them is one that was inherited, and no matter.
+    pub has_events: bool,
     /// Clients have shown who they are.
     pub knows_users: bool,
 }
@@ -46,14 +48,14 @@ fn one_event(table: &str, event: &EventLimit, beside: Beside, bench: &mut Bench<
     if event.rate == Rate::Off && event.size.is_none() {
         bench.refuse(&key("rate"), "without a rate and a size it limits nothing", "Write for example rate = \"5/1s burst 10\"");
     }
-    if event.per == Per::User && event.rate != Rate::Off && !beside.knows_users {
+    if event.per == Per::User && event.rate != Rate::Off && !beside.knows_users && beside.has_events {
         let what = "nobody knows the users here (auth.when = \"none\"), so each session counts for itself";
         bench.warn(&key("per"), what, "Write per = \"session\" or \"address\", or ask for tokens");
     }
     if let Some(size) = event.size {
         if size.0 == 0 {
             bench.refuse(&key("size"), "no message is that small", "Write for example \"16 KiB\", or leave it out");
-        } else if size > beside.max_payload {
+        } else if size > beside.max_payload && beside.has_events {
             let what = format!("socketio.max_payload ends every message above {} already", beside.max_payload);
             bench.warn(&key("size"), what, "Write less, or raise socketio.max_payload");
         }

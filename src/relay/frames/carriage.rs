@@ -53,6 +53,8 @@ pub struct Carriage<C, U> {
     pub(super) last_words: Option<Instant>,
     pub(super) pinged: bool,
     controls: ControlBudget,
+    /// Who has closed the WebSocket: the first of the two, for the other one answers.
+    pub(super) closer: Option<Sender>,
     /// What has been counted already.
     pub(super) counted: Moved,
     /// Set once an end is decided: why, and until when both sides may still say goodbye.
@@ -98,6 +100,7 @@ where
             last_words: None,
             pinged: false,
             controls: ControlBudget::new(now),
+            closer: None,
             counted: Moved::default(),
             leaving: None,
             silence: terms.silence,
@@ -228,6 +231,9 @@ where
             *pinged = false;
             if controls.take(scan.controls, now) { Ok(()) } else { Err(Fault::Flood) }
         });
+        if self.up.walker.is_closed() {
+            self.closer.get_or_insert(Sender::Client);
+        }
         match moved {
             Ok(poll) => Ok(poll),
             Err(Broken::Reader(error)) => Err(self.end(Reason::ClientGone, is_reset(&error))),
@@ -273,6 +279,9 @@ where
             *spoken = now;
             Ok(())
         });
+        if self.down.walker.is_closed() {
+            self.closer.get_or_insert(Sender::Server);
+        }
         match moved {
             Ok(poll) => Ok(poll),
             Err(Broken::Reader(error)) => {

@@ -172,7 +172,7 @@ impl Court {
         self.has_changed = true;
         self.say_waiting(to_client);
         for message in self.judged.take_unsent() {
-            to_app.say(sieve::write(&message, self.revision, Some(self.mask)));
+            to_app.pass_on(sieve::write(&message, self.revision, Some(self.mask)));
             self.in_front = false;
         }
         match self.in_front {
@@ -185,7 +185,7 @@ impl Court {
 
     fn say_waiting(&mut self, to_client: &mut Words) {
         for message in self.judged.take_waiting() {
-            to_client.say(sieve::write(&message, self.revision, None));
+            to_client.pass_on(sieve::write(&message, self.revision, None));
         }
     }
 

@@ -120,7 +120,7 @@ impl Guard {
         match self.count(("/", None), length(bytes, extent), now) {
             Ok(()) => Verdict::Pass,
             Err(over) => {
-                self.note(over.refused.refusal, over.refused.detail.as_deref().unwrap_or_default(), false);
+                self.note(over.refused.refusal, over.refused.detail.as_deref().unwrap_or_default(), false, now);
                 self.violated(now);
                 self.end_if(over.is_last, now);
                 Verdict::Drop

@@ -47,7 +47,7 @@ impl Guard {
         let namespace = spoken.namespace;
         if self.spaces.is_known(namespace) {
             // Client libraries do not; an app would end the session.
-            self.note(Refusal::PacketMalformed, "a namespace that is asked for twice", false);
+            self.note(Refusal::PacketMalformed, "a namespace that is asked for twice", false, now);
             self.violated(now);
             return Verdict::Drop;
         }
@@ -273,7 +273,7 @@ impl Guard {
         let namespace = spoken.namespace;
         match self.rules.access.may_join(self.identity.as_ref(), namespace) {
             Decision::Allow => {}
-            Decision::Shadow(rule) => self.note(Refusal::NamespaceRefused, &format!("{namespace}: {rule}"), true),
+            Decision::Shadow(rule) => self.note(Refusal::NamespaceRefused, &format!("{namespace}: {rule}"), true, now),
             Decision::Deny(rule) => {
                 self.spaces.remove(namespace);
                 let refused = Refused::because(Refusal::NamespaceRefused, format!("{namespace}: {rule}"));
@@ -328,7 +328,7 @@ impl Guard {
     }
 
     pub(super) fn refuse(&mut self, namespace: &str, refused: &Refused, now: Instant) -> Verdict {
-        self.note(refused.refusal, refused.detail.as_deref().unwrap_or(namespace), false);
+        self.note(refused.refusal, refused.detail.as_deref().unwrap_or(namespace), false, now);
         self.tell_client(match self.is_three() {
             true => say::connect_error_of_three(namespace, refused),
             false => say::connect_error(self.parser, namespace, refused),

@@ -91,7 +91,7 @@ impl Guard {
         }
         // Not before: a message is shown again and again until it is decided.
         if let Some(rule) = shadowed {
-            self.note(Refusal::EventRefused, &format!("{namespace} {name}: {rule}"), true);
+            self.note(Refusal::EventRefused, &format!("{namespace} {name}: {rule}"), true, now);
         }
         self.rules.tally.event(Side::Client, &name);
         if let Some(id) = spoken.id {
@@ -120,7 +120,7 @@ impl Guard {
         let Err(excess) = self.meter.take(&self.rules.limits, self.payer, bounds, bytes, now) else { return Ok(()) };
         let detail = format!("{namespace} {name}: {}", excess.bound);
         if excess.over == Over::Warn {
-            self.note(Refusal::EventRate, &detail, true);
+            self.note(Refusal::EventRate, &detail, true, now);
             return Ok(());
         }
         Err(TooMuch {
@@ -195,7 +195,7 @@ impl Guard {
             }
             Err(refused) => {
                 self.rules.tally.refreshed("refused");
-                self.note(refused.refusal, refused.detail.as_deref().unwrap_or("a refresh"), false);
+                self.note(refused.refusal, refused.detail.as_deref().unwrap_or("a refresh"), false, now);
                 self.violated(now);
                 say::error(&refused)
             }

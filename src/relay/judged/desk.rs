@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 
 use super::{
     super::guard::{Extent, Guard, Message, Out, Question, Seen, Side, Verdict},
-    Judged,
+    Judged, bounds,
     queue::{Full, Queue},
 };
 use crate::{codec::engine::Revision, policy::Refused, relay::Reason};
@@ -48,6 +48,8 @@ struct State {
     parted: Option<Instant>,
     /// A WebSocket carries it now.
     is_handed_over: bool,
+    /// Bytes that may wait in each direction.
+    most: usize,
 }
 
 /// The GET toward the app, of which there is one at most.
@@ -168,7 +170,8 @@ impl Judged {
     pub fn let_poll_go(&self) {
         let mut state = self.desk.state();
         if state.for_client.is_empty() {
-            let _ = state.for_client.push(noop());
+            let most = state.most;
+            let _ = state.for_client.push(noop(), most);
         }
         drop(state);
         self.poll.notify_one();
@@ -278,14 +281,17 @@ impl Desk {
     /// A packet for the client that nobody needs to judge.
     pub fn tell_client(&self, message: Message) {
         let mut state = self.state();
-        if !state.is_handed_over && state.for_client.push(message).is_err() {
+        let most = state.most;
+        if !state.is_handed_over && state.for_client.push(message, most).is_err() {
             state.end.get_or_insert(Reason::SlowReader);
         }
     }
 
     /// A packet of our own for the app, behind all others.
     pub fn tell_app(&self, message: Message) {
-        let _ = self.state().for_app.push(message);
+        let mut state = self.state();
+        let most = state.most;
+        let _ = state.for_app.push(message, most);
     }
 
     /// The GET is answered with this instead of packets.
@@ -342,7 +348,7 @@ impl State {
             Side::Client => (&mut self.for_app, Reason::AppStalled),
             Side::App => (&mut self.for_client, Reason::SlowReader),
         };
-        match queue.push(message) {
+        match queue.push(message, self.most) {
             Ok(()) => Shown::Passed,
             Err(Full) => Shown::Broken(slow),
         }
@@ -350,6 +356,8 @@ impl State {
 
     /// Puts what the guard says where it belongs, unless a WebSocket takes it.
     fn sort(&mut self, guard: &mut Guard) {
+        // Another configuration may allow other messages.
+        self.most = bounds::of_queue(guard.max_payload());
         if self.is_handed_over {
             return;
         }

@@ -3,6 +3,7 @@
 pub mod app;
 mod bell;
 pub mod bodies;
+pub mod bounds;
 mod delivery;
 pub mod desk;
 mod fetch;

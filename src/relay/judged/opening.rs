@@ -50,6 +50,10 @@ pub fn enter(
     mut errand: Errand,
     transport: Transport,
 ) -> Result<(Arc<Session>, Vec<u8>), Refused> {
+    // A yes of ours would be the client library's sign to forget how often it has tried, and its CONNECT would come to nothing.
+    if venue.pool.is_out_of_reach(Instant::now()) {
+        return Err(Refused::because(Refusal::UpstreamUnavailable, "no member could be reached a moment ago"));
+    }
     let member = admission.seat.member().clone();
     let shown = errand.shown.take();
     let mut note = polling::blank(venue, &admission);

@@ -34,7 +34,7 @@ use crate::{
 const MOST: usize = 4096;
 /// The wall clock and the timers' may disagree: nobody looks again at once.
 const MOMENT: Duration = Duration::from_millis(10);
-/// Bytes of a GET's answer, unless one packet alone has more: as many as an app's may have.
+/// Bytes of a GET's answer, unless one packet alone has more, or one with its attachments.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 
 /// The next packets of a session.

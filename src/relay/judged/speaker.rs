@@ -66,12 +66,12 @@ impl Speaker {
     }
 
     /// A POST of packets. Its length is known, for some servers ignore bodies without one.
-    pub fn post(&self, venue: &Venue, toward: Toward<'_>, packets: Vec<u8>) -> Request<Body> {
+    pub fn post(&self, venue: &Venue, toward: Toward<'_>, packets: Body) -> Request<Body> {
         let mut request = self.request(venue, toward);
         *request.method_mut() = Method::POST;
         let text = HeaderValue::from_static("text/plain;charset=UTF-8");
         request.headers_mut().insert(header::CONTENT_TYPE, text);
-        request.map(|()| body::full(packets))
+        request.map(|()| packets)
     }
 
     /// A WebSocket handshake, but for its own headers: opens a session, or upgrades one.

@@ -103,8 +103,9 @@ impl Visit {
     pub async fn send_packets(&self, seat: &Seat, packets: Vec<u8>) -> Result<http::Response<Body>, ExchangeError> {
         let identity = self.judged.guard().identity().cloned();
         let toward = Toward { member: &seat.member, sid: Some(&seat.sid), identity: identity.as_ref() };
-        let request = self.speaker.post(&self.venue, toward, packets);
-        let wait = exchange::Wait::Request(Some(self.session.key), self.venue.patience.answer, None);
+        let (body, upload) = exchange::whole_body(packets);
+        let request = self.speaker.post(&self.venue, toward, body);
+        let wait = exchange::Wait::Request(Some(self.session.key), self.venue.patience.answer, upload);
         exchange::send(&self.bench, &self.venue, &seat.member, request, wait).await
     }
 

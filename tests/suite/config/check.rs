@@ -334,6 +334,7 @@ fn good_configurations_pass_every_rule() {
         "[origin]\nallow = [\"*\"]\ncredentials = false",
         "[origin]\nhosts = [\"app.example\", \"::1\", \"0.0.0.0\"]\nports = [443]\nallow = [\"http://localhost:*\"]",
         "[auth]\nwhen = \"none\"",
+        "[[limit.event]]\nevents = [\"a\"]\nrate = \"1/1s\"\nsize = \"16 KiB\"\nper = \"user\"\n[[route]]\npath = \"/\"\nkind = \"http\"\n[route.auth]\nwhen = \"none\"\n[route.socketio]\nmax_payload = \"2 KiB\"",
         "[auth]\njwks_url = \"http://localhost:8080/jwks\"\nalgorithms = [\"HS256\", \"RS256\"]",
         "[[limit.event]]\nevents = [\"chat:*\", \"typing\"]\nin = [\"/\", \"/game-*\"]\nrate = \"5/1s burst 10\"\nper = \"user\"\nsize = \"16 KiB\"\nover = \"close\"",
         "[limit]\nmessages_per_user = \"off\"\nbytes_per_user = \"1 MiB/1s burst 4 MiB\"\nabuse = \"off\"\nsession_life = \"1d\"",

@@ -19,6 +19,7 @@ use super::{
     judged::{app, hearing},
     outgoing,
     seal::{self, Note},
+    seating,
     session::{Attendance, Held, LAST_WORDS, Lane, QUIET, Reason, Session, Transport},
 };
 use crate::{
@@ -43,7 +44,7 @@ pub async fn open(bench: &Bench, venue: &Venue, mut admission: Admission, errand
     let mut answer = ask_open(bench, venue, &admission, errand).await;
     if answer.as_ref().is_err_and(is_unreached) {
         // Nothing of the request was heard by anyone: another member may be asked, once.
-        admission.seat = elsewhere(venue, &admission.seat)?;
+        admission.seat = elsewhere(venue, &admission, errand)?;
         answer = ask_open(bench, venue, &admission, errand).await;
     }
     let answer = answer.map_err(|error| exchange::refusal(&error))?;
@@ -57,8 +58,9 @@ pub async fn open(bench: &Bench, venue: &Venue, mut admission: Admission, errand
 }
 
 /// A seat on another member than the one that could not be reached.
-pub fn elsewhere(venue: &Venue, seat: &Seat) -> Result<Seat, Refused> {
-    let lease = venue.pool.lease_except(&[seat.member().id()], None, Instant::now());
+pub fn elsewhere(venue: &Venue, admission: &Admission, errand: &Errand) -> Result<Seat, Refused> {
+    let key = venue.hash.key(&errand.asker(admission.identity.as_ref()));
+    let lease = seating::elsewhere(&venue.pool, key, admission.seat.member(), Instant::now());
     lease
         .map(Seat::New)
         .map_err(|_| Refused::because(Refusal::UpstreamUnavailable, "the member could not be reached, and there is no other"))

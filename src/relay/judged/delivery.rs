@@ -1,6 +1,8 @@
 //! Toward the app: its session is opened when somebody was accepted, packets are sent in bodies of 16, one POST after the
 //! other, and questions about tokens are answered.
 
+use std::{sync::Arc, time::Instant};
+
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
@@ -8,7 +10,7 @@ use http_body_util::{BodyExt, Limited};
 use super::{
     app::{First, Seat, Stage},
     hearing,
-    speaker::Toward,
+    speaker::{Speaker, Toward},
     visit::{self, Visit},
 };
 use crate::{
@@ -21,7 +23,9 @@ use crate::{
     relay::{
         Reason,
         exchange::{self, Wait},
+        polling, seating,
     },
+    upstream::{Member, NoMember},
 };
 
 /// What an app said to a POST.
@@ -110,12 +114,7 @@ pub async fn open_by_polling(visit: &Visit, first: First) -> Result<(), Refused>
 
 async fn ask_open(visit: &Visit, first: First) -> Result<Seat, (Refused, Reason)> {
     let venue = &visit.venue;
-    let First { speaker, member } = first;
-    let identity = visit.judged.guard().identity().cloned();
-    let toward = Toward { member: &member, sid: None, identity: identity.as_ref() };
-    let request = speaker.get(venue, toward);
-    let answer = exchange::send(&visit.bench, venue, &member, request, Wait::Open(venue.patience.handshake)).await;
-    let answer = answer.map_err(|error| visit::meaning(&error))?;
+    let (answer, member) = ask_somewhere(visit, &first.speaker).await?;
     if answer.status() != StatusCode::OK {
         let said = format!("the app answered the handshake with {}", answer.status());
         return Err((Refused::because(Refusal::UpstreamFailed, said), Reason::AppClosed));
@@ -138,4 +137,27 @@ async fn ask_open(visit: &Visit, first: First) -> Result<Seat, (Refused, Reason)
         hearing::hear(&visit.judged, rest);
     }
     Ok(Seat { sid: open.sid.into(), member, largest: open.max_payload })
+}
+
+/// Asks the member that is chosen for whoever was accepted; when that one cannot be reached another one, once.
+async fn ask_somewhere(visit: &Visit, speaker: &Speaker) -> Result<(Response<Body>, Arc<Member>), (Refused, Reason)> {
+    let (venue, session) = (&visit.venue, &visit.session);
+    let identity = visit.judged.guard().identity().cloned();
+    let key = venue.hash.key(&speaker.asker(identity.as_ref()));
+    let ask = async |member: &Arc<Member>| {
+        let request = speaker.get(venue, Toward { member, sid: None, identity: identity.as_ref() });
+        exchange::send(&visit.bench, venue, member, request, Wait::Open(venue.patience.handshake)).await
+    };
+    let nobody = |error: NoMember| (Refused::because(Refusal::UpstreamUnavailable, error.to_string()), Reason::MemberGone);
+    session.settle_on(seating::at_last(&venue.pool, key, &session.member(), Instant::now()).map_err(nobody)?);
+    let mut member = session.member();
+    let mut answer = ask(&member).await;
+    if answer.as_ref().is_err_and(polling::is_unreached)
+        && let Ok(lease) = seating::elsewhere(&venue.pool, key, &member, Instant::now())
+    {
+        session.settle_on(lease);
+        member = session.member();
+        answer = ask(&member).await;
+    }
+    answer.map(|answer| (answer, member)).map_err(|error| visit::meaning(&error))
 }

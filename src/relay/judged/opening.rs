@@ -55,7 +55,7 @@ pub fn enter(
     let mut note = polling::blank(venue, &admission);
     note.is_local = true;
     note.sid = local_id(&errand);
-    let speaker = Speaker::new(errand);
+    let speaker = Arc::new(Speaker::new(errand));
     if speaker.weight() > LARGEST_FIRST {
         return Err(Refused::because(Refusal::HeadersTooMany, "the first request is kept for the app"));
     }
@@ -81,7 +81,7 @@ pub fn enter(
     let held = Held { lease: admission.seat.into_lease(venue)?, permits: admission.permits };
     let session = venue.session(note.key(), by, held);
     let judged = session.judged.clone().ok_or(Refusal::Internal)?;
-    judged.app.hold(First { speaker, member });
+    judged.app.hold(First { speaker });
     let session = venue.ledger.enter(session);
     wait_for_somebody(bench, venue, &session, waiting);
     Ok((session, open.write()))

@@ -9,6 +9,8 @@ mod handshake;
 mod hostile;
 mod judged_connect;
 mod judged_front;
+mod judged_members;
+mod judged_places;
 mod judged_polling;
 mod judged_queue;
 mod judged_three;

@@ -176,6 +176,7 @@ impl Judged {
 
     /// The session is over: nothing more is asked of the app, unless somebody is parting from it just now.
     pub fn over(&self) {
+        self.give_back();
         let state = self.desk.state();
         if state.parted.is_none() {
             state.abort();

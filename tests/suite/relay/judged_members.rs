@@ -49,7 +49,11 @@ async fn a_user_goes_to_the_member_that_a_handshake_with_the_token_would_go_to()
     for hash in ["subject", "claim:room"] {
         let (early, late) = (hashing(&all, hash, "handshake").await, hashing(&all, hash, "connect").await);
         let mut used = [false; 3];
-        for number in 0..8 {
+        // Ports are the system's to choose, and so are the members of the first users.
+        for number in 0.. {
+            if number >= 6 && used.iter().filter(|used| **used).count() > 1 {
+                break;
+            }
             let token = token(&format!("user-{number}"), &format!("room-{number}"));
             let before = opened(&apps);
             Session::open(&early.client(), &token).await;
@@ -64,7 +68,6 @@ async fn a_user_goes_to_the_member_that_a_handshake_with_the_token_would_go_to()
             upgraded.text("42[\"y\"]").await;
             assert_eq!(upgraded.next_text().await, "42[\"y\"]");
         }
-        assert!(used.iter().filter(|used| **used).count() > 1, "{used:?}");
     }
 }
 

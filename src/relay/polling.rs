@@ -341,14 +341,15 @@ async fn until(expires: Option<SystemTime>) {
     }
 }
 
-/// `Set-Cookie: io=…` names the app's own session id, which stays here. Nobody reads it back.
+/// The cookies that an app sets with its first answer, for the client. `Set-Cookie: io=…` names the app's own session id, which
+/// stays here. Nobody reads it back.
+pub fn cookies(headers: &HeaderMap) -> Vec<HeaderValue> {
+    let is_engines = |cookie: &&HeaderValue| cookie.as_bytes().trim_ascii_start().starts_with(b"io=");
+    headers.get_all(header::SET_COOKIE).iter().filter(|cookie| !is_engines(cookie)).cloned().collect()
+}
+
 fn drop_engine_cookie(headers: &mut HeaderMap) {
-    let kept: Vec<HeaderValue> = headers
-        .get_all(header::SET_COOKIE)
-        .iter()
-        .filter(|cookie| !cookie.as_bytes().trim_ascii_start().starts_with(b"io="))
-        .cloned()
-        .collect();
+    let kept = cookies(headers);
     headers.remove(header::SET_COOKIE);
     for cookie in kept {
         headers.append(header::SET_COOKIE, cookie);

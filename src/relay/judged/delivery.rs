@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 
 use super::{
@@ -35,6 +35,24 @@ pub struct Said {
     pub body: Bytes,
 }
 
+impl Said {
+    /// The same with the cookies of what was said before, which nobody else takes to the client.
+    pub fn after(mut self, earlier: Vec<HeaderValue>) -> Self {
+        if !earlier.is_empty() {
+            let own: Vec<HeaderValue> = self.cookies();
+            self.headers.remove(header::SET_COOKIE);
+            for cookie in earlier.into_iter().chain(own) {
+                self.headers.append(header::SET_COOKIE, cookie);
+            }
+        }
+        self
+    }
+
+    pub fn cookies(&self) -> Vec<HeaderValue> {
+        self.headers.get_all(header::SET_COOKIE).iter().cloned().collect()
+    }
+}
+
 /// An app's answer to a POST: `ok`, or a short reason.
 const LARGEST_ANSWER: usize = 64 * 1024;
 /// The first answer of a session: an open packet and perhaps a few more.
@@ -43,7 +61,9 @@ const LARGEST_FIRST: usize = 64 * 1024;
 /// Sends everything that waits for the app. The last answer, when there was one; one that is no yes has ended the session.
 pub async fn deliver(visit: &Visit) -> Result<Option<Said>, Refused> {
     let _turn = visit.desk().sending.lock().await;
-    let mut last = None;
+    let mut last: Option<Said> = None;
+    // Of answers that are not the last.
+    let mut cookies = Vec::new();
     while visit.desk().has_for_app() {
         if visit.session.is_over() {
             // Whoever ended it tells the app.
@@ -53,7 +73,7 @@ pub async fn deliver(visit: &Visit) -> Result<Option<Said>, Refused> {
             && visit.judged.guard().may_open()
             && let Some(first) = visit.judged.app.begin()
         {
-            open_by_polling(visit, *first).await?;
+            cookies = open_by_polling(visit, *first).await?;
         }
         if visit.judged.app.stage() != Stage::Polling || visit.desk().is_handed_over() {
             return Ok(last);
@@ -63,7 +83,8 @@ pub async fn deliver(visit: &Visit) -> Result<Option<Said>, Refused> {
         let sent = visit.send_packets(&seat, packets).await.map_err(|error| visit.lost(&error))?;
         let said = read(visit, sent).await?;
         let is_yes = said.status.is_success();
-        last = Some(said);
+        cookies.extend(last.iter().flat_map(Said::cookies));
+        last = Some(said.after(std::mem::take(&mut cookies)));
         if !is_yes {
             visit.part(Reason::AppClosed);
             break;
@@ -94,15 +115,16 @@ pub async fn settle(visit: &Visit) {
     }
 }
 
-/// Opens the app's session as its first request would have, with what is known by now of who asks.
-pub async fn open_by_polling(visit: &Visit, first: First) -> Result<(), Refused> {
+/// Opens the app's session as its first request would have, with what is known by now of who asks. The cookies that the app sets
+/// with its answer: the client has long got its own.
+async fn open_by_polling(visit: &Visit, first: First) -> Result<Vec<HeaderValue>, Refused> {
     match ask_open(visit, first).await {
-        Ok(seat) => {
+        Ok((seat, cookies)) => {
             visit.judged.app.polls(seat);
             visit.session.confirm();
             // A GET that waits can go on to the app.
             visit.judged.nudge();
-            Ok(())
+            Ok(cookies)
         }
         Err((refused, reason)) => {
             visit.judged.app.lose();
@@ -112,7 +134,7 @@ pub async fn open_by_polling(visit: &Visit, first: First) -> Result<(), Refused>
     }
 }
 
-async fn ask_open(visit: &Visit, first: First) -> Result<Seat, (Refused, Reason)> {
+async fn ask_open(visit: &Visit, first: First) -> Result<(Seat, Vec<HeaderValue>), (Refused, Reason)> {
     let venue = &visit.venue;
     let (answer, member) = ask_somewhere(visit, &first.speaker).await?;
     if answer.status() != StatusCode::OK {
@@ -124,6 +146,7 @@ async fn ask_open(visit: &Visit, first: First) -> Result<Seat, (Refused, Reason)
         return Err(invalid("the open packet came encoded although identity was asked for"));
     }
     let collected = tokio::time::timeout(venue.patience.handshake, Limited::new(answer.into_body(), LARGEST_FIRST).collect());
+    let cookies = polling::cookies(answer.headers());
     let body = collected
         .await
         .map_err(|_| (Refused::from(Refusal::UpstreamTimeout), Reason::AppStalled))?
@@ -136,7 +159,7 @@ async fn ask_open(visit: &Visit, first: First) -> Result<Seat, (Refused, Reason)
     if let Some(rest) = rest.get(1..) {
         hearing::hear(&visit.judged, rest);
     }
-    Ok(Seat { sid: open.sid.into(), member, largest: open.max_payload })
+    Ok((Seat { sid: open.sid.into(), member, largest: open.max_payload }, cookies))
 }
 
 /// Asks the member that is chosen for whoever was accepted; when that one cannot be reached another one, once.

@@ -200,7 +200,7 @@ async fn finish(visit: Visit, closes: bool) -> Result<Option<Said>, Refused> {
     let mut said = delivery::deliver(&visit).await?;
     delivery::settle(&visit).await;
     if let Some(later) = delivery::deliver(&visit).await? {
-        said = Some(later);
+        said = Some(later.after(said.map(|said| said.cookies()).unwrap_or_default()));
     }
     if closes {
         visit.desk().leave();

@@ -96,22 +96,26 @@ impl Judged {
         let mut guard = self.guard();
         let mut state = self.desk.state();
         state.sort(&mut guard);
-        let (is_text, bytes) = match &message {
-            Message::Text(text) => (true, text.as_bytes()),
-            Message::Binary(bytes) => (false, bytes.as_slice()),
-        };
-        let verdict = guard.judge(&Seen { from, is_text, bytes, extent: Extent::Whole }, now);
-        let shown = match verdict {
-            Verdict::Pass => state.pass_on(from, message),
-            Verdict::Watch(scanner) if scanner.finish().is_ok() => state.pass_on(from, message),
-            Verdict::Replace(other) => state.pass_on(from, other),
-            Verdict::Drop => Shown::Kept,
-            // A whole message leaves nothing to wait for.
-            Verdict::Watch(_) | Verdict::More => Shown::Broken(Reason::MalformedPacket),
-            Verdict::Break(reason) => Shown::Broken(reason),
-        };
+        state.show(&mut guard, from, message, now)
+    }
+
+    /// Shows all packets of a client's body. Nothing of a body goes on of which a part may not: it is judged whole before anybody
+    /// can take of it, so the locks are held from its first packet to its last. Bodies are in memory already and bounded
+    /// (`socketio.max_payload`, packets of a body), and only their own session waits: a millisecond for a megabyte.
+    pub fn show_all(&self, messages: Vec<Message>, now: Instant) -> Result<(), Reason> {
+        let mut guard = self.guard();
+        let mut state = self.desk.state();
         state.sort(&mut guard);
-        shown
+        let before = state.for_app.len();
+        for message in messages {
+            if let Shown::Broken(reason) = state.show(&mut guard, Side::Client, message, now) {
+                // What the client was told of them stays true: the session ends.
+                state.for_app.truncate(before);
+                state.asked.clear();
+                return Err(reason);
+            }
+        }
+        Ok(())
     }
 
     /// Lets the guard look at the clocks. When to do so again.
@@ -359,6 +363,25 @@ impl State {
             for out in guard.take() {
                 match &out {
                     Out::ToClient(message) => goodbye = is_disconnect(message),
+    fn show(&mut self, guard: &mut Guard, from: Side, message: Message, now: Instant) -> Shown {
+        let (is_text, bytes) = match &message {
+            Message::Text(text) => (true, text.as_bytes()),
+            Message::Binary(bytes) => (false, bytes.as_slice()),
+        };
+        let verdict = guard.judge(&Seen { from, is_text, bytes, extent: Extent::Whole }, now);
+        let shown = match verdict {
+            Verdict::Pass => self.pass_on(from, message),
+            Verdict::Watch(scanner) if scanner.finish().is_ok() => self.pass_on(from, message),
+            Verdict::Replace(other) => self.pass_on(from, other),
+            Verdict::Drop => Shown::Kept,
+            // A whole message leaves nothing to wait for.
+            Verdict::Watch(_) | Verdict::More => Shown::Broken(Reason::MalformedPacket),
+            Verdict::Break(reason) => Shown::Broken(reason),
+        };
+        self.sort(guard);
+        shown
+    }
+
                     Out::End(_) => self.stays_closed |= goodbye,
                     Out::ToApp(_) | Out::Ask(_) => {}
                 }

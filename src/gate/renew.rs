@@ -34,6 +34,7 @@ fn renew(room: &Room, session: &Session, now: Instant) {
     judged.go_by(&room.verifier, &room.limiter);
     if judged.guard().renew(rules, now) {
         judged.nudge();
+        judged.look_again();
     }
 }
 

@@ -2,6 +2,7 @@
 //! takes it by value.
 
 use std::{
+    fmt,
     net::IpAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -180,6 +181,12 @@ pub struct Bench {
     pub tasks: TaskTracker,
     /// The worker's last hour: what is still open is cut.
     pub stop: CancellationToken,
+}
+
+impl fmt::Debug for Venue {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Venue").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl Venue {

@@ -40,7 +40,7 @@ pub async fn carry(
     let answer = match &admission.asked {
         // Boxed each, for a request's future is as large as the largest of them, and is moved about.
         Asked::Open if venue.asks_by_connect() => opening::open(bench, venue, admission, errand)?,
-        Asked::Open => return Box::pin(polling::open(bench, venue, admission, &errand)).await,
+        Asked::Open => return Box::pin(polling::open(bench, venue, admission, errand)).await,
         Asked::OpenWebSocket if venue.asks_by_connect() => front::open(bench, venue, admission, errand)?,
         Asked::OpenWebSocket | Asked::WebSocket => return Box::pin(websocket::open(bench, venue, admission, errand)).await,
         Asked::Poll(note) => {
@@ -146,6 +146,9 @@ fn over(session: &Session) -> Refused {
 fn visit(bench: &Arc<Bench>, venue: &Arc<Venue>, session: Arc<Session>, errand: Errand) -> Result<Visit, (Arc<Session>, Errand)> {
     let Some(judged) = session.judged.clone() else { return Err((session, errand)) };
     let speaker = Arc::new(Speaker::new(errand));
+    if !session.is_over() && !judged.desk.is_handed_over() {
+        judged.speak_as(venue, &speaker);
+    }
     Ok(Visit { bench: bench.clone(), venue: venue.clone(), session, judged, speaker })
 }
 

@@ -121,6 +121,7 @@ async fn open_by_polling(visit: &Visit, first: First) -> Result<Vec<HeaderValue>
     match ask_open(visit, first).await {
         Ok((seat, cookies)) => {
             visit.judged.app.polls(seat);
+            visit.part_late();
             visit.session.confirm();
             // A GET that waits can go on to the app.
             visit.judged.nudge();

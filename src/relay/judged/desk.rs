@@ -44,8 +44,10 @@ struct State {
     has_left: bool,
     /// The client was told not to come back.
     stays_closed: bool,
-    /// Since when the session is over and its client may still say goodbye.
+    /// Since when the session is over.
     parted: Option<Instant>,
+    /// Since when its client knows, and may still say goodbye.
+    told: Option<Instant>,
     /// A WebSocket carries it now.
     is_handed_over: bool,
 }
@@ -89,6 +91,8 @@ pub enum Next {
 
 /// Clients of a session that was ended for good say goodbye within this time: their POST is taken, their GET waits for it.
 const LINGERS: Duration = Duration::from_secs(5);
+/// What a client was last to hear waits for it so long: it was between two polls, or on its way from one network to another.
+const UNHEARD: Duration = Duration::from_secs(30);
 
 impl Judged {
     /// Shows a whole packet to the guard, and puts where they belong: the packet, if it may go on, and what the guard says to it.
@@ -150,6 +154,7 @@ impl Judged {
         if !state.is_handed_over {
             state.sort(&mut guard);
             state.is_handed_over = true;
+            self.fall_silent();
         }
         let waiting = state.for_client.take_all();
         drop((state, guard));
@@ -181,6 +186,7 @@ impl Judged {
     /// The session is over: nothing more is asked of the app, unless somebody is parting from it just now.
     pub fn over(&self) {
         self.give_back();
+        self.fall_silent();
         let state = self.desk.state();
         if state.parted.is_none() {
             state.abort();
@@ -212,12 +218,15 @@ impl Desk {
     }
 
     /// What there is for this GET, in bodies of at most so many bytes.
-    pub fn next_for_client(&self, turn: u64, largest: usize) -> Next {
+    pub fn next_for_client(&self, turn: u64, largest: usize, now: Instant) -> Next {
         let mut state = self.state();
         if state.turn != turn || state.is_handed_over {
             return Next::LetGo;
         }
         if let Some(body) = state.for_client.next_body(largest) {
+            if state.parted.is_some() {
+                state.told = Some(now);
+            }
             return Next::Packets(body);
         }
         if let Some(failure) = state.failure.take() {
@@ -293,6 +302,11 @@ impl Desk {
         let _ = self.state().for_app.push(message);
     }
 
+    /// Nothing that waits goes to the app any more.
+    pub fn forget_for_app(&self) {
+        self.state().for_app.truncate(0);
+    }
+
     /// The GET is answered with this instead of packets.
     pub fn fail(&self, failure: Failure) {
         self.state().failure.get_or_insert(failure);
@@ -321,14 +335,21 @@ impl Desk {
         is_first
     }
 
+    /// Whether it is over.
+    pub fn has_parted(&self) -> bool {
+        self.state().parted.is_some()
+    }
+
     /// How much longer a client that was told to stay away may say goodbye, or one that was told something may come for it.
     pub fn lingers(&self, now: Instant) -> Option<Duration> {
         let state = self.state();
-        if !state.stays_closed && !state.has_left && state.for_client.is_empty() {
-            return None;
-        }
-        let since = now.saturating_duration_since(state.parted?);
-        LINGERS.checked_sub(since).filter(|left| !left.is_zero())
+        let parted = state.parted?;
+        let (since, patience) = match (state.for_client.is_empty(), state.stays_closed || state.has_left) {
+            (false, _) => (parted, UNHEARD),
+            (true, true) => (state.told.unwrap_or(parted), LINGERS),
+            (true, false) => return None,
+        };
+        patience.checked_sub(now.saturating_duration_since(since)).filter(|left| !left.is_zero())
     }
 
     /// A WebSocket carries the session now.

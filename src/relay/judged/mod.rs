@@ -11,6 +11,7 @@ pub mod polling;
 pub mod queue;
 pub mod speaker;
 pub mod visit;
+pub mod watch;
 
 use std::{
     fmt,
@@ -23,6 +24,7 @@ use tokio::sync::Notify;
 
 use app::App;
 use desk::Desk;
+use speaker::Speaker;
 
 use super::guard::{Guard, Question};
 use crate::{
@@ -49,6 +51,10 @@ pub struct Judged {
     pub app: App,
     /// What lies between the guard and polls.
     pub desk: Desk,
+    /// In whose voice it speaks to its app while nobody asks for it: the last who has. `None`: it does not poll any more.
+    voice: Mutex<Option<(Arc<Venue>, Arc<Speaker>)>>,
+    /// Its end may be due at another time than before.
+    news: Notify,
     /// The judges of a later configuration than the one it was opened under.
     later: Mutex<Option<Judges>>,
     /// What it counts as for the user whom its packets have named. `None`: it is over.
@@ -72,6 +78,8 @@ impl Judged {
             poll: Notify::new(),
             app: App::default(),
             desk: Desk::new(revision),
+            voice: Mutex::default(),
+            news: Notify::new(),
             later: Mutex::default(),
             places: Mutex::new(Some(Vec::new())),
         }
@@ -95,6 +103,26 @@ impl Judged {
     /// The carriage wants to hear of news from elsewhere.
     pub fn register(&self, waker: &std::task::Waker) {
         self.carriage.register(waker);
+    }
+
+    /// Somebody asks for it by polling.
+    pub fn speak_as(&self, venue: &Arc<Venue>, speaker: &Arc<Speaker>) {
+        *lock(&self.voice) = Some((venue.clone(), speaker.clone()));
+    }
+
+    fn voice(&self) -> Option<(Arc<Venue>, Arc<Speaker>)> {
+        lock(&self.voice).clone()
+    }
+
+    /// It does not poll any more.
+    fn fall_silent(&self) {
+        lock(&self.voice).take();
+        self.news.notify_one();
+    }
+
+    /// Its end may be due at another time than before.
+    pub fn look_again(&self) {
+        self.news.notify_one();
     }
 
     /// Somebody but its driver has given the guard something to say.

@@ -33,7 +33,7 @@ use crate::{
 /// packets would have half a million.
 const MOST: usize = 4096;
 /// The wall clock and the timers' may disagree: nobody looks again at once.
-const MOMENT: Duration = Duration::from_millis(10);
+pub const MOMENT: Duration = Duration::from_millis(10);
 /// Bytes of a GET's answer, unless one packet alone has more: as many as an app's may have.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 
@@ -60,7 +60,7 @@ async fn wait(visit: &Visit, turn: u64) -> Result<Response<Body>, Refused> {
         // Heard from here on, so that nothing is said between looking and waiting.
         news.as_mut().enable();
         let again = visit.look();
-        match visit.desk().next_for_client(turn, LARGEST_ANSWER) {
+        match visit.desk().next_for_client(turn, LARGEST_ANSWER, Instant::now()) {
             Next::Packets(packets) => return Ok(packets_for(visit, packets)),
             Next::LetGo => {
                 // The news may have been for the newer one.

@@ -11,6 +11,7 @@ mod judged_connect;
 mod judged_front;
 mod judged_members;
 mod judged_places;
+mod judged_parting;
 mod judged_polling;
 mod judged_queue;
 mod judged_three;

@@ -146,8 +146,8 @@ async fn ask_open(visit: &Visit, first: First) -> Result<(Seat, Vec<HeaderValue>
     if answer.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
         return Err(invalid("the open packet came encoded although identity was asked for"));
     }
-    let collected = tokio::time::timeout(venue.patience.handshake, Limited::new(answer.into_body(), LARGEST_FIRST).collect());
     let cookies = polling::cookies(answer.headers());
+    let collected = tokio::time::timeout(venue.patience.handshake, Limited::new(answer.into_body(), LARGEST_FIRST).collect());
     let body = collected
         .await
         .map_err(|_| (Refused::from(Refusal::UpstreamTimeout), Reason::AppStalled))?

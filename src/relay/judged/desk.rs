@@ -363,6 +363,25 @@ impl Desk {
 }
 
 impl State {
+    fn show(&mut self, guard: &mut Guard, from: Side, message: Message, now: Instant) -> Shown {
+        let (is_text, bytes) = match &message {
+            Message::Text(text) => (true, text.as_bytes()),
+            Message::Binary(bytes) => (false, bytes.as_slice()),
+        };
+        let verdict = guard.judge(&Seen { from, is_text, bytes, extent: Extent::Whole }, now);
+        let shown = match verdict {
+            Verdict::Pass => self.pass_on(from, message),
+            Verdict::Watch(scanner) if scanner.finish().is_ok() => self.pass_on(from, message),
+            Verdict::Replace(other) => self.pass_on(from, other),
+            Verdict::Drop => Shown::Kept,
+            // A whole message leaves nothing to wait for.
+            Verdict::Watch(_) | Verdict::More => Shown::Broken(Reason::MalformedPacket),
+            Verdict::Break(reason) => Shown::Broken(reason),
+        };
+        self.sort(guard);
+        shown
+    }
+
     fn pass_on(&mut self, from: Side, message: Message) -> Shown {
         let (queue, slow) = match from {
             Side::Client => (&mut self.for_app, Reason::AppStalled),
@@ -384,25 +403,6 @@ impl State {
             for out in guard.take() {
                 match &out {
                     Out::ToClient(message) => goodbye = is_disconnect(message),
-    fn show(&mut self, guard: &mut Guard, from: Side, message: Message, now: Instant) -> Shown {
-        let (is_text, bytes) = match &message {
-            Message::Text(text) => (true, text.as_bytes()),
-            Message::Binary(bytes) => (false, bytes.as_slice()),
-        };
-        let verdict = guard.judge(&Seen { from, is_text, bytes, extent: Extent::Whole }, now);
-        let shown = match verdict {
-            Verdict::Pass => self.pass_on(from, message),
-            Verdict::Watch(scanner) if scanner.finish().is_ok() => self.pass_on(from, message),
-            Verdict::Replace(other) => self.pass_on(from, other),
-            Verdict::Drop => Shown::Kept,
-            // A whole message leaves nothing to wait for.
-            Verdict::Watch(_) | Verdict::More => Shown::Broken(Reason::MalformedPacket),
-            Verdict::Break(reason) => Shown::Broken(reason),
-        };
-        self.sort(guard);
-        shown
-    }
-
                     Out::End(_) => self.stays_closed |= goodbye,
                     Out::ToApp(_) | Out::Ask(_) => {}
                 }

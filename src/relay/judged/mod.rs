@@ -153,6 +153,13 @@ impl Judged {
         {
             places.extend(place);
         }
+        let accepted = guard.identity().cloned();
+        drop(guard);
+        self.look_again();
+        // What was revoked while the token was judged has found nobody here.
+        if let Some(struck) = venue.ledger.revocations.judge(accepted.as_ref(), None, SystemTime::now()) {
+            self.end(struck.into(), now);
+        }
     }
 
     /// What it counted as is given back.

@@ -116,3 +116,27 @@ async fn one_that_a_websocket_carries_is_left_to_that() {
     assert_eq!(websocket.close_code().await, Some(4403));
     gate.is_empty().await;
 }
+
+#[tokio::test]
+async fn the_token_that_opened_a_session_is_judged_again_after_another_has_taken_its_place() {
+    for when in ["handshake", "connect"] {
+        let app = App::start().await;
+        let gate = gate_before(&app, |settings| settings.set("auth.when", when)).await;
+        let session = joined_session(&gate, &token("ana", "t-1")).await;
+        let later = Issuer::default().claims(&json!({ "sub": "ana", "exp": now() + 900, "iat": now(), "jti": "t-2" }));
+        let answer = session.exchange(&format!("425[\"sockgate:refresh\",\"{later}\"]")).await;
+        assert!(answer.starts_with("435[{\"ok\":true"), "{answer}");
+        // It shows the old one, as clients do whose headers stay what they were.
+        assert_eq!(session.exchange("42[\"x\"]").await, "42[\"x\"]");
+        act(&gate, "/revoke", &json!({ "token_id": "t-1" })).await;
+        assert_eq!(session.post("42[\"y\"]").send().await.refusal(), (401, "revoked".into()), "{when}");
+        assert_eq!(session.upgrade().send().await.refusal(), (401, "revoked".into()), "{when}");
+        let newer = session.with_token(Some(&later));
+        assert_eq!(newer.exchange("42[\"z\"]").await, "42[\"z\"]", "the session is the new one's");
+        if when == "connect" {
+            let answer = newer.exchange("40/more,").await;
+            assert!(answer.starts_with("44/more,") && answer.contains("\"revoked\""), "{answer}");
+        }
+        assert_eq!(gate.client().get(OPEN).token(&later).send().await.status, 200);
+    }
+}

@@ -15,7 +15,8 @@ pub struct Limit {
     /// New sessions (and requests of plain routes) from one address: `"100/1m"`, `"20/1s burst 60"`, or `"off"`. Polls of
     /// an open session do not count.
     pub handshakes_per_address: Rate,
-    /// New sessions of one user, from whatever address.
+    /// New sessions of one user, from whatever address. With `auth.when = "connect"` a session counts once its user is known, and
+    /// one too many is refused as a namespace is; the same for `sessions_per_user`.
     pub handshakes_per_user: Rate,
     /// Connections from one address at once. Counted before TLS, for the address that connects, and so for the whole gate: no
     /// route has its own. 0: no limit.

@@ -302,7 +302,18 @@ fn wait_for_connect(room: &Room, asked: &Asked, client: &Client) -> Result<Vec<P
 
 /// The member a session lives on. When it is gone, so is the session: the client is told to start over, elsewhere.
 fn seat_of(room: &Room, note: &Stub, now: Instant) -> Result<Seat, Refused> {
-    match room.venue.pool.reach(note.member, now) {
+    let mut id = note.member;
+    if note.is_local
+        && let Some(session) = room.venue.ledger.find(note.key())
+    {
+        let member = session.member();
+        if !session.has_app() {
+            // It lives here alone; where its app is to hear of it is chosen then.
+            return Ok(Seat::Kept(member));
+        }
+        id = member.id();
+    }
+    match room.venue.pool.reach(id, now) {
         Ok(member) => Ok(Seat::Kept(member)),
         Err(gone) => {
             identify::end_gone(room, note);

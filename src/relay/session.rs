@@ -13,12 +13,12 @@ use std::{
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::judged::Judged;
+use super::judged::{Judged, app::Stage};
 pub use super::reason::Reason;
 use crate::{
     codec::engine::Revision,
     policy::{auth::Identity, limit::Permit, revoke::SessionName},
-    upstream::Lease,
+    upstream::{Lease, Member},
 };
 
 /// The name of a session inside a gate, and on every replica. Derived from the member and the app's own session id, so that
@@ -131,8 +131,6 @@ pub struct Session {
     /// The route's stable name, by which a later configuration knows it again.
     pub tag: u64,
     pub path: String,
-    /// Where it lives.
-    pub member: String,
     /// Who opened it; `None` where nobody needs to be known.
     pub identity: Option<Identity>,
     pub address: IpAddr,
@@ -171,6 +169,8 @@ pub struct Session {
     pub close_code: AtomicU16,
     pub abandoned_after: Duration,
     held: Mutex<Option<Held>>,
+    /// Where it lives, or is meant to.
+    member: Mutex<Arc<Member>>,
     /// Where its packets are judged; absent in a plain session.
     pub judged: Option<Arc<Judged>>,
 }
@@ -231,9 +231,27 @@ impl Session {
             messages_out: AtomicU64::new(0),
             close_code: AtomicU16::new(0),
             abandoned_after: opened.abandoned_after,
-            member: opened.held.lease.member().url().to_string(),
+            member: Mutex::new(opened.held.lease.member().clone()),
             held: Mutex::new(Some(opened.held)),
             judged: opened.judged,
+        }
+    }
+
+    /// The member it lives on. Of a session that its app has not heard of: the one that is meant for it.
+    pub fn member(&self) -> Arc<Member> {
+        self.member.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether an app has heard of it, or is about to.
+    pub fn has_app(&self) -> bool {
+        self.judged.as_ref().is_none_or(|judged| judged.app.stage() != Stage::Unopened)
+    }
+
+    /// It lives on this member from now on, and is counted there; before, its app has heard nothing of it.
+    pub fn settle_on(&self, lease: Lease) {
+        *self.member.lock().unwrap_or_else(PoisonError::into_inner) = lease.member().clone();
+        if let Some(held) = self.held.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            held.lease = lease;
         }
     }
 

@@ -36,10 +36,10 @@ pub struct Guard {
     pub(super) revision: Revision,
     /// Who the session is, once anybody has been accepted.
     pub(super) identity: Option<Identity>,
-    /// The token that the handshake showed, for a CONNECT that brings none. Gone once it has been accepted.
+    /// The token that the handshake showed, for every CONNECT that brings none.
     pub(super) shown: Option<Zeroizing<String>>,
-    /// The handshake's token was accepted: nothing more is asked of a CONNECT that brings none.
-    pub(super) is_vouched: bool,
+    /// Whom that token named when it was accepted.
+    pub(super) vouched: Option<Box<Identity>>,
     /// How its messages are written, as long as it lasts.
     pub(super) parser: Parser,
     /// It was opened without anybody knowing whose it is.
@@ -95,7 +95,7 @@ impl Guard {
         let mut guard = Self {
             payer,
             revision: start.revision,
-            is_vouched: false,
+            vouched: None,
             parser: start.rules.parser,
             by_connect: start.rules.by_connect,
             owed: 0,
@@ -157,6 +157,11 @@ impl Guard {
     /// Who the session is, as far as anyone has been accepted.
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
+    }
+
+    /// Whom the handshake's token named when a CONNECT was accepted with it.
+    pub fn vouched(&self) -> Option<&Identity> {
+        self.vouched.as_deref()
     }
 
     /// The revision of Engine.IO that the session speaks.

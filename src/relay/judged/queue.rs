@@ -97,6 +97,19 @@ impl Queue {
         self.waiting.drain(..).collect()
     }
 
+    /// Takes back what was put in behind so many packets, and what waits aside.
+    pub fn truncate(&mut self, length: usize) {
+        let behind = self.waiting.split_off(length.min(self.waiting.len()));
+        for message in behind.into_iter().chain(self.aside.drain(..)) {
+            self.size -= A_PACKET + bodies::size(self.revision, &message);
+        }
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

@@ -18,6 +18,7 @@ use crate::{
         Venue,
         errand::Errand,
         outgoing::{self, Told},
+        seating::Asker,
     },
     upstream::Member,
 };
@@ -53,6 +54,11 @@ impl Speaker {
         let target = self.parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
         let headers = self.parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
         target + headers.sum::<usize>()
+    }
+
+    /// Who asks, as far as the choice of a member goes.
+    pub fn asker<'a>(&'a self, identity: Option<&'a Identity>) -> Asker<'a> {
+        Asker { identity, address: self.client.address, headers: &self.parts.headers }
     }
 
     /// A GET: opens a session, or asks for its next packets.

@@ -73,6 +73,16 @@ impl Visit {
         self.close(reason);
     }
 
+    /// An app that has opened its session just now, when it was over already, is told so. Otherwise whoever ended it did.
+    pub fn part_late(&self) {
+        if self.desk().has_parted() {
+            // It has not heard of anybody, and does not now.
+            self.desk().forget_for_app();
+            let visit = self.clone();
+            self.bench.tasks.spawn(async move { visit.farewell().await });
+        }
+    }
+
     /// It is over without words: for the ledger, and for whoever waits.
     pub fn close(&self, reason: Reason) {
         self.venue.ledger.close(&self.session, reason);

@@ -302,7 +302,13 @@ async fn the_apps_goodbye_is_passed_on() {
 async fn malformed_packets_end_the_session_and_go_no_further() {
     let (app, gate) = judged_pair().await;
     let many = vec!["42[\"x\"]"; 4097].join(SEPARATOR);
-    for packets in ["42", "42[\"x\"", "4\"27[1]\"", "2probe", "5", "0{}", "", "bAQID", "b!", "42[\"x\"]\u{1e}", many.as_str()] {
+    let odd = ["42", "42[\"x\"", "4\"27[1]\"", "2probe", "5", "0{}", "", "bAQID", "b!", "42[\"x\"]\u{1e}", many.as_str()];
+    // Nor do well-formed ones of the same body.
+    let behind_others = odd.map(|packets| ["42[\"fine\"]", "40/new,", packets].join(SEPARATOR));
+    let torn = ["451-[\"b\",{\"_placeholder\":true,\"num\":0}]", "bAQID", "bAQID"].join(SEPARATOR);
+    let before_others = ["42[\"fine\"]", "42", "42[\"fine\"]"].join(SEPARATOR);
+    let mixed = [torn.as_str(), before_others.as_str()];
+    for packets in odd.into_iter().chain(behind_others.iter().map(String::as_str)).chain(mixed) {
         let session = joined_session(&gate).await;
         let before = posts(&app).len();
         let poll = tokio::spawn(session.poll().send());

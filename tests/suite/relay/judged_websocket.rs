@@ -201,7 +201,9 @@ async fn an_upgraded_session_is_one_session() {
     for client in gate.clients() {
         let session = Session::open(&client, &Issuer::default().token("ana")).await;
         assert_eq!(session.exchange("40").await, "40{\"sid\":\"public\"}");
+        let asked = app.requests().len();
         let poll = tokio::spawn(session.poll().send());
+        app.heard(asked + 1).await;
         let mut websocket = session.upgrade_well().await;
         assert_eq!(joined(poll).await.text(), "6");
         websocket.text("427[\"secret\"]").await;

@@ -5,7 +5,10 @@
 
 use std::{
     any::Any,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Instant, SystemTime},
 };
 
@@ -53,6 +56,8 @@ pub struct Connection {
     /// Lets it go after the answers that are under way.
     pub leave: CancellationToken,
     pub last_shown: LastShown,
+    /// It has had a request.
+    pub has_asked: AtomicBool,
 }
 
 /// Answers one request. There is always an answer, also when telling it ends in a panic.
@@ -102,6 +107,7 @@ async fn tell(
     if wish.is_some() {
         story.asks_first();
     }
+    let is_first = !connection.has_asked.swap(true, Ordering::Relaxed);
 
     // What is asked, and of whom.
     let head = Head::read(&parts, &HeadShape::new(&generation.config.listen));
@@ -135,7 +141,7 @@ async fn tell(
     // How often, and whether at all now.
     let is_new = matches!(asked, Wanted::Open(_) | Wanted::OpenWebSocket(_) | Wanted::WebSocket | Wanted::Http);
     let revision = asked.revision();
-    if is_new && gate.is_closed() {
+    if is_new && gate.turns_away(is_first) {
         return Err(Refusal::Draining.into());
     }
     let now = Instant::now();

@@ -165,6 +165,11 @@ impl Refusal {
         json!({ "code": self.engine_code(), "error": self.name(), "message": self.message(), "hint": self.hint() }).to_string()
     }
 
+    /// Whether it passes by itself: the same may be granted a little later, whoever asks.
+    pub fn passes(self) -> bool {
+        self.status() == StatusCode::SERVICE_UNAVAILABLE
+    }
+
     /// Whether it may be an attack and belongs into the security log.
     pub fn is_suspicious(self) -> bool {
         matches!(

@@ -24,6 +24,7 @@ use crate::{
         access::Decision,
         auth::{self, Identity, Merge},
     },
+    relay::reason::Reason,
 };
 
 /// What a CONNECT packet needs before the rules decide about it.
@@ -192,6 +193,12 @@ impl Guard {
                     self.shown = None;
                 }
             }
+            // Client libraries do not try again after a CONNECT_ERROR; they do when their transport is closed. Who has joined
+            // something would lose that with it.
+            Err(refused) if refused.refusal.passes() && self.identity.is_none() => {
+                self.note(refused.refusal, refused.detail.as_deref().unwrap_or(namespace), false, now);
+                self.end(Reason::TokensUnchecked, now);
+            }
             Err(refused) => {
                 self.spaces.remove(namespace);
                 self.refuse(namespace, &refused, now);
@@ -333,7 +340,9 @@ impl Guard {
             true => say::connect_error_of_three(namespace, refused),
             false => say::connect_error(self.parser, namespace, refused),
         });
-        self.violated(now);
+        if !refused.refusal.passes() {
+            self.violated(now);
+        }
         Verdict::Drop
     }
 }

@@ -95,7 +95,10 @@ impl Guard {
             Ok(None) => None,
             Err(refused) => return self.refuse(spoken.namespace, &refused, now),
         };
-        let Some((token, is_shown)) = token else { return self.refuse(spoken.namespace, &Refusal::TokenAbsent.into(), now) };
+        let Some((token, is_shown)) = token else {
+            let refused = Refused::absent(&self.rules.places).about(spoken.namespace);
+            return self.refuse(spoken.namespace, &refused, now);
+        };
         match self.to_wait(spoken) {
             Some(packet) => {
                 self.spaces.set(spoken.namespace, Standing::Asking);

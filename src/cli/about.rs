@@ -67,7 +67,7 @@ pub fn access(
         args::Wish::Request => Subject::Request,
     };
     told(load(sources).and_then(|config| {
-        let route = route_of(&config, path)?;
+        let route = route_for(&config, subject, path)?;
         let access = route.map_or(&config.access, |route| &route.access);
         let kind = match (route, subject) {
             (Some(route), _) => route.kind,
@@ -82,7 +82,7 @@ pub fn access(
             None => None,
             Some(text) => {
                 let text = if text == "-" { from_input()? } else { text.to_string() };
-                let verifier = verifier_of(auth_of(&config, path)?, &book.claims())?;
+                let verifier = verifier_of(route.map_or(&config.auth, |route| &route.auth), &book.claims())?;
                 match verifier.verify(text.trim(), SystemTime::now()) {
                     Ok(identity) => Some(identity),
                     Err(refusal) => {
@@ -91,7 +91,11 @@ pub fn access(
                 }
             }
         };
-        Ok(explain_access::report(access, &book, &Wish { subject, namespace, name }, identity.as_ref()))
+        let mut report = explain_access::report(access, &book, &Wish { subject, namespace, name }, identity.as_ref());
+        if let Some(route) = route.filter(|_| config.route.len() > 1) {
+            report.push_str(&format!("  on the route {}\n", route.path));
+        }
+        Ok(report)
     }))
 }
 
@@ -157,6 +161,20 @@ fn route_of<'a>(config: &'a Config, path: Option<&str>) -> Result<Option<&'a Rou
             format!("no route has the path {path}; there are: {known}")
         }),
     }
+}
+
+/// The same for a wish: without a path the route where there is such a thing, provided that all of those agree.
+fn route_for<'a>(config: &'a Config, subject: Subject, path: Option<&str>) -> Result<Option<&'a Route>, String> {
+    if path.is_some() || config.route.len() < 2 {
+        return route_of(config, path);
+    }
+    let routes: Vec<&Route> = config.route.iter().filter(|route| route.kind.has(subject)).collect();
+    let rules = |route: &Route| (serde_json::to_value(&route.access).ok(), route.kind);
+    if routes.windows(2).all(|two| rules(two[0]) == rules(two[1])) {
+        return Ok(routes.first().copied());
+    }
+    let known = routes.iter().map(|route| route.path.as_str()).collect::<Vec<_>>().join(", ");
+    Err(format!("routes differ in their rules; say which with --path: {known}"))
 }
 
 /// The judge of tokens, with an issuer's keys fetched. `kept` are claims that are looked at.

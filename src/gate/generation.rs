@@ -164,6 +164,15 @@ impl Generation {
         self.rooms.get(self.routes.find(&head.host.name, &head.path)?)
     }
 
+    /// Why no route takes a request, as far as it can be told.
+    pub fn why_nowhere(&self, head: &Head) -> String {
+        let routes = &self.config.route;
+        if let Some(route) = routes.iter().find(|route| route.path == head.path) {
+            return format!("the route {} is for the hosts {}", route.path, listed(&route.hosts));
+        }
+        format!("no route has the path; there are {}", listed(routes.iter().map(|route| &route.path)))
+    }
+
     /// The rules for requests that no route takes.
     pub fn lobby(&self) -> &Room {
         &self.lobby
@@ -255,6 +264,11 @@ impl Generation {
     }
 }
 
+/// The first few.
+fn listed<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
+    names.into_iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
 fn build_pools(
     config: &Config,
     before: Option<&Generation>,
@@ -290,5 +304,7 @@ fn hsts(config: &Config) -> Option<HeaderValue> {
     (seconds > 0).then(|| HeaderValue::try_from(format!("max-age={seconds}")).ok()).flatten()
 }
 
+/// Names in a line of the log.
+const LISTED: usize = 5;
 /// A member that is down is asked again within this time.
 const RETRY_AFTER: Duration = Duration::from_secs(2);

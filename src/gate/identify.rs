@@ -103,7 +103,7 @@ pub async fn newcomer(
     if room.verifier.when() == When::Connect && matches!(asked, Asked::Open | Asked::OpenWebSocket) {
         return Ok((None, found.map(mark), asked));
     }
-    let found = found.ok_or(Refusal::TokenAbsent)?;
+    let found = found.ok_or_else(|| Refused::absent(room.verifier.places()))?;
     let identity = room.verifier.who(&found.text, now).await?;
     is_unrevoked(room, &identity, now)?;
     Ok((Some(identity), Some(mark(found)), asked))
@@ -119,7 +119,7 @@ pub async fn of_session(room: &Room, note: &Stub, shown: &Shown, now: SystemTime
     }
     match shown.token()? {
         Some(found) => agree(room, note, found, now).await.map(Some),
-        None => Err(Refusal::TokenAbsent.into()),
+        None => Err(Refused::absent(room.verifier.places())),
     }
 }
 

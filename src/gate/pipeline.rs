@@ -26,7 +26,7 @@ use super::{
 use crate::{
     http::{
         Body,
-        forwarded::{self, Client},
+        forwarded::{self, Client, Standing},
         head::{Head, HeadShape},
         headers,
     },
@@ -122,7 +122,10 @@ async fn tell(
     let Some(room) = room else {
         // No route's rules apply; the general ones decide whether the page may read why.
         story.page(&judge_page(generation.lobby(), &parts, &client, head.as_ref().ok(), &Shown::nothing()));
-        return Err(head.err().map_or(Refusal::NotFound.into(), Refused::from));
+        return Err(match head {
+            Ok(head) => Refused::because(Refusal::NotFound, generation.why_nowhere(&head)),
+            Err(error) => error.into(),
+        });
     };
     story.enter(room);
     let shown = identify::shown(room, &parts, head.as_ref().ok());
@@ -145,7 +148,11 @@ async fn tell(
         return Err(Refusal::Draining.into());
     }
     let now = Instant::now();
-    let in_flight = if is_new { Some(admit_address(room, &asked, &client, now)?) } else { None };
+    let in_flight = if is_new {
+        Some(admit_address(room, &asked, &client, now).map_err(|refused| shared(refused, &client, &parts))?)
+    } else {
+        None
+    };
 
     // Who asks.
     let clock = SystemTime::now();
@@ -179,6 +186,7 @@ async fn tell(
     };
     story.goes_to(seat.member());
 
+    let is_open = matches!(asked, Asked::Open | Asked::OpenWebSocket);
     let (kept, secure) = (room.kept_member(&parts.headers), client.secure);
     let waiting = wait_for_connect(room, &asked, &client)?;
     let admission = Admission { grant, identity, token, permits, seat, asked, revision, address: client.address, waiting };
@@ -198,6 +206,9 @@ async fn tell(
     let Answered { mut answer, member } = carry::carry(bench, &room.venue, admission, errand, body).await?;
     drop(in_flight);
     story.goes_to(&member);
+    if is_open {
+        story.is_opened(answer.status());
+    }
     if let Some(cookie) = room.affinity(kept, member.id(), secure) {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
     }
@@ -245,6 +256,19 @@ fn admit_address(room: &Room, asked: &Wanted, client: &Client, now: Instant) -> 
         _ if room.is_full() => Err(Refused::because(Refusal::Overloaded, "limit.sessions")),
         _ => Ok(Some(room.limiter.hold_handshake()?)),
     }
+}
+
+/// What a limit of an address means where a proxy in front is not known as one.
+fn shared(refused: Refused, client: &Client, parts: &Parts) -> Refused {
+    let is_forwarded = parts.headers.contains_key("x-forwarded-for") || parts.headers.contains_key(header::FORWARDED);
+    let detail = match refused.detail {
+        Some(detail) if client.standing == Standing::Stranger && is_forwarded => Some(format!(
+            "{detail}; {} is not in listen.trusted_proxies: if it is a proxy, everybody behind it shares this limit",
+            client.address
+        )),
+        detail => detail,
+    };
+    Refused { detail, ..refused }
 }
 
 /// Whether this account may ask for this path. What happens inside sessions is judged there.

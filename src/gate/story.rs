@@ -162,6 +162,14 @@ impl Story {
         self.record.suspicious = refused.refusal.is_suspicious();
     }
 
+    /// What an app says to a handshake in its own words may come of a path that is not its Socket.IO's.
+    pub fn is_opened(&mut self, status: StatusCode) {
+        if self.is_wanted && !status.is_success() && status != StatusCode::SWITCHING_PROTOCOLS {
+            let status = status.as_u16();
+            self.record.detail = Some(format!("the app answered the Engine.IO handshake with {status}: is this its path?"));
+        }
+    }
+
     /// A rule that is only tried says no.
     pub fn would_refuse(&self, refusal: Refusal, rule: &RuleId) {
         record::shadow(&Shadow {

@@ -186,7 +186,7 @@ pub enum HeadError {
     EngineMethod,
     #[error("transport=polling with an Upgrade")]
     UpgradeOnPolling,
-    #[error("transport=websocket without an Upgrade")]
+    #[error("transport=websocket without an Upgrade; a proxy in front must pass Upgrade and Connection on")]
     UpgradeMissing,
 }
 

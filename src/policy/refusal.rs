@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::{
-    auth::TokenRefusal,
+    auth::{Places, TokenRefusal},
     limit::{Bound, Full, Wait},
     origin::{Category, OriginRefusal},
 };
@@ -165,6 +165,11 @@ impl Refusal {
         json!({ "code": self.engine_code(), "error": self.name(), "message": self.message(), "hint": self.hint() }).to_string()
     }
 
+    /// Whether it passes by itself: the same may be granted a little later, whoever asks.
+    pub fn passes(self) -> bool {
+        self.status() == StatusCode::SERVICE_UNAVAILABLE
+    }
+
     /// Whether it may be an attack and belongs into the security log.
     pub fn is_suspicious(self) -> bool {
         matches!(
@@ -194,6 +199,18 @@ impl Refused {
     /// With what the log should say beyond the name.
     pub fn because(refusal: Refusal, detail: impl Into<String>) -> Self {
         Self { refusal, retry_after: None, detail: Some(detail.into()) }
+    }
+
+    /// A token was looked for in vain.
+    pub fn absent(places: &Places) -> Self {
+        let places = places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        Self::because(Refusal::TokenAbsent, format!("looked in {places} (auth.from)"))
+    }
+
+    /// With what it is about before what the log says.
+    pub fn about(self, what: &str) -> Self {
+        let detail = self.detail.map_or_else(|| what.to_string(), |detail| format!("{what}: {detail}"));
+        Self { detail: Some(detail), ..self }
     }
 
     /// With the time after which asking again is worth it.
@@ -320,6 +337,11 @@ impl From<TokenRefusal> for Refused {
             | TokenRefusal::Roles
             | TokenRefusal::Tenant => Refusal::TokenInvalid,
         };
-        Self::because(refusal, error.name())
+        let detail = match &error {
+            // The configuration's own word.
+            TokenRefusal::Claim(path) => format!("{}: {path}", error.name()),
+            _ => error.name().into(),
+        };
+        Self::because(refusal, detail)
     }
 }

@@ -56,8 +56,9 @@ pub struct Taken {
 /// without one and say 200 (python-engineio).
 pub async fn client_body(incoming: Incoming, largest: u64, patience: Duration) -> Result<Taken, Refused> {
     let declared = HttpBody::size_hint(&incoming).exact();
-    if declared.is_some_and(|size| size > largest) {
-        return Err(Refusal::PayloadTooLarge.into());
+    if let Some(size) = declared.filter(|size| *size > largest) {
+        let detail = format!("a body of {size} bytes; socketio.max_payload is {largest}");
+        return Err(Refused::because(Refusal::PayloadTooLarge, detail));
     }
     match declared {
         Some(size) if size > COLLECTED => {

@@ -38,10 +38,12 @@ pub enum Reason {
     LifeOver,
     /// Its client may not be in the namespace that it was put in.
     NamespaceRefused,
+    /// Nobody could say whether its token is good.
+    TokensUnchecked,
 }
 
 impl Reason {
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::ClientClosed,
         Self::AppClosed,
         Self::ClientGone,
@@ -67,6 +69,7 @@ impl Reason {
         Self::RulesChanged,
         Self::LifeOver,
         Self::NamespaceRefused,
+        Self::TokensUnchecked,
     ];
 
     /// The stable name, the same in log, metric and `/status`.
@@ -97,6 +100,7 @@ impl Reason {
             Self::RulesChanged => "rules_changed",
             Self::LifeOver => "session_life",
             Self::NamespaceRefused => "namespace_refused",
+            Self::TokensUnchecked => "tokens_unchecked",
         }
     }
 
@@ -112,6 +116,7 @@ impl Reason {
             // Client libraries connect anew after these.
             Self::Silent | Self::Abandoned | Self::Idle | Self::LifeOver | Self::ConnectTimeout => 4408,
             Self::TooLarge => 1009,
+            Self::TokensUnchecked => 1013,
             Self::Malformed => 1002,
             Self::Flooded | Self::SlowReader => 1008,
             Self::AppGone | Self::AppInvalid | Self::AppStalled | Self::MemberGone => 1014,

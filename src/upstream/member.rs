@@ -194,7 +194,7 @@ impl Member {
         if was_down && passed && in_a_row >= rise.max(1) {
             state.up_since.store(state.clock(now), Relaxed);
             state.down.store(false, Relaxed);
-            tracing::warn!(member = %self.url, "member is up again");
+            tracing::info!(member = %self.url, "member is up again");
         }
         if !was_down && !passed && in_a_row >= fall.max(1) {
             state.down.store(true, Relaxed);
@@ -277,7 +277,7 @@ impl Member {
     /// Whether it was dialed in vain a moment ago, and nothing has been heard of it since.
     pub fn is_out_of_reach(&self, now: Instant) -> bool {
         let unreached = self.state.unreached.load(Relaxed);
-        unreached != 0 && self.state.clock(now).saturating_sub(unreached) < millis(MOMENT)
+        unreached != 0 && self.state.clock(now).saturating_sub(unreached) < millis(OUT_OF_REACH)
     }
 
     /// Whether it is gone from the configuration and only waits for its sessions to end.
@@ -443,6 +443,6 @@ fn millis(period: Duration) -> u64 {
 const PING_MILLIS: std::ops::RangeInclusive<u64> = 1..=3_600_000;
 /// A client library that was let in and then lost its session is back within this time; who is refused then waits longer with
 /// each attempt.
-const MOMENT: Duration = Duration::from_secs(2);
+pub const OUT_OF_REACH: Duration = Duration::from_secs(2);
 /// The longest ejection is the first one doubled so often: 16 times as long.
 const DOUBLINGS: u32 = 4;

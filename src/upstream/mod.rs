@@ -9,6 +9,6 @@ pub mod pool;
 pub mod route;
 
 pub use connect::{Connections, ExchangeError, ReuseKey};
-pub use member::{Lease, Member, MemberId, Outcome, Standing};
+pub use member::{Lease, Member, MemberId, OUT_OF_REACH, Outcome, Standing};
 pub use pool::{MemberGone, NoMember, Pool, PoolProblem};
 pub use route::Routes;

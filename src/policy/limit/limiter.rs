@@ -51,7 +51,7 @@ pub enum Bound {
 
 /// Too often: one more is possible after this time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{bound}: next in {after:?}")]
+#[error("{bound}: next in {:.1} s", after.as_secs_f64())]
 pub struct Wait {
     pub bound: Bound,
     pub after: Duration,

@@ -24,6 +24,7 @@ use crate::{
         access::Decision,
         auth::{self, Identity, Merge},
     },
+    relay::reason::Reason,
 };
 
 /// What a CONNECT packet needs before the rules decide about it.
@@ -93,7 +94,10 @@ impl Guard {
             Ok(None) => None,
             Err(refused) => return self.refuse(spoken.namespace, &refused, now),
         };
-        let Some((token, is_shown)) = token else { return self.refuse(spoken.namespace, &Refusal::TokenAbsent.into(), now) };
+        let Some((token, is_shown)) = token else {
+            let refused = Refused::absent(&self.rules.places).about(spoken.namespace);
+            return self.refuse(spoken.namespace, &refused, now);
+        };
         match self.to_wait(spoken) {
             Some(packet) => {
                 self.spaces.set(spoken.namespace, Standing::Asking);
@@ -206,6 +210,12 @@ impl Guard {
                 if self.accepted(packet, identity, now) && self.vouched.is_none() {
                     self.vouched = named;
                 }
+            }
+            // Client libraries do not try again after a CONNECT_ERROR; they do when their transport is closed. Who has joined
+            // something would lose that with it.
+            Err(refused) if refused.refusal.passes() && self.identity.is_none() => {
+                self.note(refused.refusal, refused.detail.as_deref().unwrap_or(namespace), false, now);
+                self.end(Reason::TokensUnchecked, now);
             }
             Err(refused) => {
                 self.spaces.remove(namespace);
@@ -348,7 +358,9 @@ impl Guard {
             true => say::connect_error_of_three(namespace, refused),
             false => say::connect_error(self.parser, namespace, refused),
         });
-        self.violated(now);
+        if !refused.refusal.passes() {
+            self.violated(now);
+        }
         Verdict::Drop
     }
 }

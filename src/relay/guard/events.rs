@@ -196,7 +196,9 @@ impl Guard {
             Err(refused) => {
                 self.rules.tally.refreshed("refused");
                 self.note(refused.refusal, refused.detail.as_deref().unwrap_or("a refresh"), false, now);
-                self.violated(now);
+                if !refused.refusal.passes() {
+                    self.violated(now);
+                }
                 say::error(&refused)
             }
         };

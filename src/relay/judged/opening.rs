@@ -23,6 +23,7 @@ use crate::{
         polling,
         session::{Held, Transport},
     },
+    upstream::OUT_OF_REACH,
 };
 
 /// Bytes of the first request that are kept for the app: more than browsers send, less than a head may have.
@@ -53,7 +54,8 @@ pub fn enter(
 ) -> Result<(Arc<Session>, Vec<u8>), Refused> {
     // A yes of ours would be the client library's sign to forget how often it has tried, and its CONNECT would come to nothing.
     if venue.pool.is_out_of_reach(Instant::now()) {
-        return Err(Refused::because(Refusal::UpstreamUnavailable, "no member could be reached a moment ago"));
+        let detail = Some("no member could be reached a moment ago".into());
+        return Err(Refused { refusal: Refusal::UpstreamUnavailable, retry_after: Some(OUT_OF_REACH), detail });
     }
     let member = admission.seat.member().clone();
     let shown = errand.shown.take();

@@ -184,6 +184,21 @@ fn explain_fails_only_where_nothing_can_be_explained() {
 }
 
 #[test]
+fn a_wish_is_explained_by_the_route_that_it_is_about() {
+    let page = "[[route]]\npath = \"/\"\nkind = \"http\"\n[route.auth]\nwhen = \"none\"\n";
+    let closed = "[[route]]\npath = \"/socket.io/\"\n[[route.access.rule]]\nsend = [\"x\"]\ndeny = true\n";
+    let two = workshop(&format!("{GOOD}{page}{closed}"));
+    let told = text(&sockgate(&two, &["explain", "access", "send", "x"]));
+    assert!(told.starts_with("refused: ") && told.ends_with("  on the route /socket.io/\n"), "{told}");
+    let three = workshop(&format!("{GOOD}{page}{closed}[[route]]\npath = \"/open/\"\n"));
+    let output = sockgate(&three, &["explain", "access", "send", "x"]);
+    let why = String::from_utf8(output.stderr).expect("text");
+    assert_eq!((output.status.code(), why.contains("--path: /socket.io/, /open/")), (Some(1), true), "{why}");
+    let told = text(&sockgate(&three, &["explain", "access", "send", "x", "--path", "/open/"]));
+    assert!(told.starts_with("allowed: "), "{told}");
+}
+
+#[test]
 fn schemas_that_cannot_be_used_are_told_where_they_are_written() {
     let directory = workshop(&format!(
         "{GOOD}[[access.payload]]\nevents = [\"a\"]\nschema = '{{'\n\

@@ -34,6 +34,9 @@ async fn an_address_that_comes_too_often_is_told_when_to_come_again() {
     );
     assert_eq!(app.requests().len(), 4);
     assert_eq!(gate.refusals("address_rate").await, 2.0);
+    assert!(!gate.log().iter().any(|line| line.contains("trusted_proxies")), "nobody speaks for others");
+    gate.client().get(OPEN).header("X-Forwarded-For", "192.0.2.1").token(&issuer.token("ana")).send().await;
+    gate.log_has(&["address_rate", "127.0.0.1 is not in listen.trusted_proxies"]).await;
 }
 
 #[tokio::test]

@@ -73,6 +73,26 @@ async fn who_is_not_known_reaches_no_app() {
 }
 
 #[tokio::test]
+async fn who_connects_while_nobody_judges_comes_back_by_itself() {
+    let (app, pages, gate) = stage(|settings| settings.set("auth.when", "connect")).await;
+    pages.put(WHO, Page::Status(500));
+    let connect = "40{\"token\":\"opaque\"}";
+    let mut websocket = gate.client().upgrade(OPEN_WEBSOCKET).origin(PAGE).open_well().await;
+    assert!(websocket.next_text().await.starts_with("0{"));
+    websocket.text(connect).await;
+    assert_eq!(websocket.closing().await, Some((1013, "tokens_unchecked".into())), "no CONNECT_ERROR before");
+    let session = Session::open_as(&gate.client(), None, Some(PAGE)).await;
+    session.post(connect).send().await;
+    assert_eq!(session.poll().send().await.refusal(), (400, "session_unknown".into()));
+    gate.record(&[("message", "session ended"), ("transport", "polling"), ("reason", "tokens_unchecked")]).await;
+    app.heard_nothing();
+    let claims = json!({ "sub": "ana", "exp": now() + 600 });
+    pages.put(WHO, Page::Document(claims.to_string().into_bytes()));
+    let session = Session::open_as(&gate.client(), None, Some(PAGE)).await;
+    assert_eq!(session.exchange(connect).await, "40{\"sid\":\"public\"}");
+}
+
+#[tokio::test]
 async fn an_authorizer_that_hangs_holds_up_nobody_else() {
     let (app, pages, gate) = stage(|settings| settings.set("auth.authorizer.deadline", "500ms")).await;
     pages.put(WHO, Page::Silence);

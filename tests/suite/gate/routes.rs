@@ -83,6 +83,9 @@ async fn where_no_route_leads_nothing_is_served() {
         answer.is_for_page(PAGE);
     }
     app.heard_nothing();
+    for detail in ["the route /socket.io/ is for the hosts app.example.com", "no route has the path; there are /socket.io/"] {
+        gate.record(&[("refusal", "not_found"), ("detail", detail)]).await;
+    }
     assert_eq!(gate.client().get(OPEN).host("app.example.com").token(&token).send().await.status, 200);
 }
 

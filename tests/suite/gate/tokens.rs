@@ -120,6 +120,7 @@ async fn a_place_that_is_not_named_is_not_looked_at() {
     {
         assert_eq!(ask.send().await.refusal(), (401, "token_absent".into()));
     }
+    gate.record(&[("refusal", "token_absent"), ("detail", "looked in header (auth.from)")]).await;
     app.heard_nothing();
 }
 

@@ -67,6 +67,30 @@ fn a_connect_waits_for_the_judgement_of_its_token() {
 }
 
 #[test]
+fn who_cannot_be_judged_just_now_is_sent_to_connect_anew() {
+    for refusal in [Refusal::AuthorizerUnavailable, Refusal::KeysUnavailable, Refusal::Overloaded] {
+        each(CONNECT, |stage| {
+            stage.play(&[("c", "40{\"token\":\"t\"}", "drop | ask 1 connect t")]);
+            assert_eq!(stage.answer(1, Err(refusal)), "end tokens_unchecked", "client libraries stay away after a CONNECT_ERROR");
+        });
+    }
+}
+
+#[test]
+fn who_has_joined_something_stays_in_it_when_another_token_cannot_be_judged() {
+    each(&format!("{CONNECT}\nlimit.abuse = \"2/1h\""), |stage| {
+        stage.play(&[("c", "40{\"token\":\"t\"}", "drop | ask 1 connect t")]);
+        assert_eq!(stage.answer(1, Ok(ana())), "app 40{\"token\":\"t\"}");
+        stage.play(&[("a", "40{\"sid\":\"a\"}", "pass")]);
+        for number in 2..6 {
+            stage.play(&[("c", "40/chat,{\"token\":\"t\"}", &format!("drop | ask {number} connect t"))]);
+            let told = stage.answer(number, Err(Refusal::AuthorizerUnavailable));
+            assert_eq!(told, no("/chat", Refusal::AuthorizerUnavailable), "it is not the client's fault");
+        }
+    });
+}
+
+#[test]
 fn a_refused_token_is_told_and_another_may_follow() {
     each(CONNECT, |stage| {
         stage.play(&[("c", "40{\"token\":\"bad\"}", "drop | ask 1 connect bad")]);

@@ -115,7 +115,8 @@ symptom("404", (page) => {
 
   test("a path that no route has", async () => {
     page.client(await refusal(stage, { ...WAYS.polling, path: "/ws/" }), "xhr poll error", '"error":"not_found"');
-    await page.log(stage.gate, "status=404", "refusal=not_found", "path=/ws/");
+    const detail = 'detail="no route has the path; there are /socket.io/"';
+    await page.log(stage.gate, "status=404", "refusal=not_found", "path=/ws/", detail);
     await page.metric(stage.gate, 'sockgate_refusals_total{reason="not_found"}');
     const { rewrite } = page.setting("route.rewrite").route;
     await stage.gate.reload({ route: [{ path: "/ws/", rewrite }] });
@@ -128,7 +129,8 @@ symptom("404", (page) => {
     await stage.gate.reload({ route: [{ path: "/ws/" }] });
     const told = await refusal(stage, { ...WAYS.polling, path: "/ws/" });
     assert.doesNotMatch(told, /not_found/);
-    const record = await page.log(stage.gate, "status=404", "member=http://…");
+    const detail = 'detail="the app answered the Engine.IO handshake with 404: is this its path?"';
+    const record = await page.log(stage.gate, "status=404", detail);
     assert.equal(record.refusal, undefined);
   });
 });

@@ -10,7 +10,7 @@ import { launch, Site } from "../support/browser.mjs";
 import { WAYS } from "../support/client.mjs";
 import { Door } from "../support/door.mjs";
 import { Gate } from "../support/gate.mjs";
-import { farewell, symptom } from "../support/guide.mjs";
+import { farewell, records, symptom } from "../support/guide.mjs";
 import { ByteHop, HttpHop } from "../support/hop.mjs";
 import { path } from "../support/line.mjs";
 import { Stage } from "../support/stage.mjs";
@@ -26,8 +26,9 @@ symptom("Polling, never WebSocket", (page) => {
   afterEach(() => stage.leave());
   after(() => stage.close());
 
+  const BARE = "transport=websocket without an Upgrade; a proxy in front must pass Upgrade and Connection on";
   const HALVES = {
-    "transport=websocket without an Upgrade": ({ upgrade, connection, ...headers }) => headers,
+    [BARE]: ({ upgrade, connection, ...headers }) => headers,
     "Upgrade without Connection: Upgrade": (headers) => ({ ...headers, connection: "close" }),
   };
   for (const [detail, request] of Object.entries(HALVES)) {
@@ -49,7 +50,7 @@ symptom("Polling, never WebSocket", (page) => {
     const from = stage.gate.lines.length;
     assert.equal((await door.ask(path({ transport: "websocket" }))).status, 400);
     door.close();
-    await page.log({ get lines() { return stage.gate.lines.slice(from); } }, 'detail="transport=websocket without an Upgrade"');
+    await page.log({ get lines() { return stage.gate.lines.slice(from); } }, `detail="${BARE}"`);
   });
 
   test("an app without WebSocket", async () => {
@@ -108,6 +109,8 @@ symptom("Drops after a quiet time", (page) => {
       assert.ok(ms >= IDLE / 2, `${ms} ms`);
       await page.metric(stage.gate, 'sockgate_refusals_total{reason="client_gone"}');
       await page.log(stage.gate, "session ended", "reason=client_gone");
+      const gone = (way) => records(stage.gate).some(({ reason, transport }) => reason === "client_gone" && transport === way);
+      await until("both are told so", () => BOTH.every(gone));
       await page.metric(stage.gate, 'sockgate_sessions_closed_total{reason="client_gone"}');
     });
   });

@@ -131,7 +131,7 @@ symptom("Large messages fail", (page) => {
 
   test("by polling", async () => {
     page.client(await send("polling"), "transport error", '"error":"payload_too_large"');
-    await page.log(stage.gate, "status=413", "refusal=payload_too_large");
+    await page.log(stage.gate, "status=413", "refusal=payload_too_large", 'detail="a body of … bytes; socketio.max_payload is 1000000"');
     await page.metric(stage.gate, counted("payload_too_large"));
   });
 

@@ -38,7 +38,7 @@ symptom("401 again and again", (page) => {
   test("a token in auth before a gate that wants it with the handshake", async () => {
     const options = { ...WAYS.polling, extraHeaders: {}, auth: { token: mint() } };
     await refusal(stage, options);
-    await page.log(stage.gate, "refusal=token_absent");
+    await page.log(stage.gate, "refusal=token_absent", 'detail="looked in … (auth.from)"');
     await page.metric(stage.gate, 'sockgate_refusals_total{reason="token_absent"}');
     await stage.gate.reload(page.setting("auth.when"));
     assert.ok(await stage.client(options));
@@ -99,6 +99,7 @@ symptom("403 with a good token", (page) => {
     const told = await refusal(stage, { ...WAYS.polling, token });
     page.client(told, "xhr poll error");
     await is403("claim_refused", told);
+    await page.log(stage.gate, "refusal=claim_refused", 'detail="token_claim: status"');
     assert.match((await run(stage.gate, "sockgate explain token -", {}, token)).text, /FAIL +required claims: .*"status"/);
     assert.ok(await stage.client({ ...WAYS.polling, token: active("ana") }));
   });
@@ -154,8 +155,9 @@ symptom("429 for everybody", (page) => {
     const options = { ...WAYS.polling, url: two.url };
 
     for (let count = 0; count < 2; count += 1) await stage.client({ ...WAYS.polling, url: one.url });
+    const why = "127.0.0.1 is not in listen.trusted_proxies: if it is a proxy, everybody behind it shares this limit";
     page.client(await refusal(stage, options), "xhr poll error", '"error":"address_rate"');
-    const { address } = await page.log(stage.gate, "status=429", "refusal=address_rate", 'detail="limit.handshakes_per_address: …"');
+    const { address } = await page.log(stage.gate, "status=429", "refusal=address_rate", `detail="limit.handshakes_per_address: …; ${why}"`);
     await page.metric(stage.gate, 'sockgate_refusals_total{reason="address_rate"}');
 
     const mend = page.setting("listen.trusted_proxies");

@@ -140,7 +140,7 @@ fn describe(session: &Session, now: Instant) -> Value {
         "address": session.address.to_string(),
         "transport": session.transport().name(),
         "route": session.path,
-        "member": session.member,
+        "member": session.member().url(),
         "opened_seconds": now.saturating_duration_since(session.opened).as_secs(),
         "idle_seconds": session.idle(now).as_secs(),
         "expires": session.expires.map(revocations::seconds),

@@ -17,6 +17,8 @@ const SPREAD: f64 = 0.8;
 const GLANCE: Duration = Duration::from_millis(50);
 /// Clients poll again at once; this allows for a slow network.
 const BETWEEN_POLLS: Duration = Duration::from_secs(2);
+/// From a connection to its first request, with a TLS handshake over a usual network.
+const LAST_ARRIVALS: Duration = Duration::from_millis(500);
 /// Sessions told to go at a time: many at once would make their reconnects one wave, each alone one timer a session.
 const LONGEST_STEP: Duration = Duration::from_millis(100);
 
@@ -35,6 +37,10 @@ pub async fn leave(gate: &Arc<Gate>, words: &Words, delay: Duration, grace: Dura
     let end = Instant::now() + grace;
     gate.close();
     words.close.cancel();
+    // Who was accepted at the last moment is served: under a service manager that holds the socket everybody after them waits for
+    // the next gate, and nobody between the two should be refused.
+    sleep(LAST_ARRIVALS.min(grace.mul_f64((1.0 - SPREAD) / 2.0))).await;
+    gate.shut();
     tell_all(gate, grace.mul_f64(SPREAD)).await;
     // A client that has been told nothing yet, for it was between two polls, hears it on the connection it has.
     until(end - grace.mul_f64((1.0 - SPREAD) / 2.0), || have_heard(gate)).await;

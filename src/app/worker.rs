@@ -3,7 +3,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     thread,
     time::Duration,
 };
@@ -165,7 +165,13 @@ async fn serve_one(
     let http2 = peer.http2;
     let leave = words.finish.child_token();
     let last_shown = LastShown::default();
-    let connection = Arc::new(Connection { peer: Arc::new(peer), pass: Arc::new(pass), leave: leave.clone(), last_shown });
+    let connection = Arc::new(Connection {
+        peer: Arc::new(peer),
+        pass: Arc::new(pass),
+        leave: leave.clone(),
+        last_shown,
+        has_asked: AtomicBool::new(false),
+    });
     let metrics = gate.metrics.clone();
     let give_up = {
         let (gate, bench, connection) = (gate.clone(), bench.clone(), connection.clone());

@@ -15,7 +15,8 @@ pub struct Limit {
     /// New sessions (and requests of plain routes) from one address: `"100/1m"`, `"20/1s burst 60"`, or `"off"`. Polls of
     /// an open session do not count.
     pub handshakes_per_address: Rate,
-    /// New sessions of one user, from whatever address.
+    /// New sessions of one user, from whatever address. With `auth.when = "connect"` a session counts once its user is known, and
+    /// one too many is refused as a namespace is; the same for `sessions_per_user`.
     pub handshakes_per_user: Rate,
     /// Connections from one address at once. Counted before TLS, for the address that connects, and so for the whole gate: no
     /// route has its own. 0: no limit.
@@ -71,7 +72,7 @@ pub struct Limit {
 pub struct EventLimit {
     /// Names of events; `*` stands for any run of characters: `"chat:*"`, `"typing"`, `"*"`.
     pub events: Vec<String>,
-    /// Namespaces it holds in, written like events: `"/"`, `"/chat"`, `"/game-*"`. Empty: all.
+    /// Namespaces it holds in: `"/"`, `"/chat"`, `"/game-*"`, where `*` stands for characters up to the next `/`. Empty: all.
     #[serde(rename = "in")]
     pub namespaces: Vec<String>,
     /// How often: `"5/1s burst 10"`, or `"off"`. All events and namespaces it names share the count.

@@ -24,7 +24,9 @@ pub struct SocketIo {
     /// How long the app may take to answer a handshake. Legacy name: `SOCKETIO_CONNECT_TIMEOUT`.
     pub connect_timeout: Period,
     /// Largest polling body and WebSocket message from a client. The open packet's `maxPayload` is lowered to it. Legacy
-    /// name: `SOCKETIO_MAX_HTTP_BUFFER_SIZE`.
+    /// name: `SOCKETIO_MAX_HTTP_BUFFER_SIZE`. What an app sends is not bounded by it, but where packets are judged an app's
+    /// answer to a poll is held whole meanwhile, and may have 16 MiB and four thirds of this; twice as much may wait in each
+    /// direction of a session.
     pub max_payload: Size,
     /// Fragments a WebSocket message may have.
     pub fragments: usize,

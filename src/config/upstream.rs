@@ -18,7 +18,8 @@ pub struct Upstream {
     /// How a new session finds its member: `least_sessions`, `round_robin`, or `hash` (of what `hash` names, the choice for
     /// apps with connection state recovery).
     pub balance: Balance,
-    /// What `balance = "hash"` hashes: `subject` (the address when nobody is known), `address`, `header:NAME`, `claim:PATH`.
+    /// What `balance = "hash"` hashes: `subject` (the address when nobody is known), `address`, `header:NAME`, `claim:PATH`. With
+    /// `auth.when = "connect"` the choice waits until somebody is known.
     pub hash: String,
     /// A cookie that keeps clients of plain HTTP and WebSocket routes on one member. Empty: none. Socket.IO sessions need
     /// none, their id names the member.

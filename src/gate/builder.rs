@@ -8,10 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    obstacle::Obstacle,
-    room::{Hash, Room},
-};
+use super::{obstacle::Obstacle, room::Room};
 use crate::{
     codec::frame::Limits,
     config::{
@@ -28,7 +25,7 @@ use crate::{
         limit::Limiter,
         origin::{self, Surroundings},
     },
-    relay::{Ledger, Sealer, Venue, admission::Patience, guard::Rules, outgoing::Manners, seal, session::Tenure},
+    relay::{Ledger, Sealer, Venue, admission::Patience, guard::Rules, outgoing::Manners, seal, seating::Hash, session::Tenure},
     telemetry::Metrics,
     upstream::Pool,
 };
@@ -126,6 +123,7 @@ impl Builder<'_> {
             kind: route.kind,
             path: route.path.clone(),
             pool: pool.clone(),
+            hash: Hash::of(upstream),
             sealer: self.sealer.clone(),
             ledger: self.lasting.ledger.clone(),
             metrics: self.lasting.metrics.clone(),
@@ -149,6 +147,7 @@ impl Builder<'_> {
             leeway: route.auth.leeway.0,
             rules: self.rules(route, &access, &limiter, &verifier),
             verifier: verifier.clone(),
+            limiter: limiter.clone(),
         };
         Some(Room {
             venue: Arc::new(venue),
@@ -157,7 +156,6 @@ impl Builder<'_> {
             access,
             has_own_limiter: index != LOBBY && !same(&route.limit, &self.config.limit),
             limiter,
-            hash: Hash::of(upstream),
             affinity_cookie: upstream.affinity_cookie.clone(),
             most_sessions: route.limit.sessions,
             most_waiting: (route.auth.waiting, route.auth.waiting_per_address),

@@ -34,7 +34,7 @@ use crate::{
         limit::Limiter,
         origin,
     },
-    relay::{Ledger, Sealer},
+    relay::{Ledger, Sealer, seating::Asker},
     telemetry::Metrics,
     upstream::{Lease, Pool, Routes, health},
 };
@@ -249,7 +249,7 @@ impl Generation {
         let kept = room.kept_member(headers).and_then(|member| pool.lease_again(member, now).ok());
         let lease = match kept {
             Some(lease) => Ok(lease),
-            None => pool.lease(room.hash_key(identity, client, headers), now),
+            None => pool.lease(room.venue.hash.key(&Asker { identity, address: client.address, headers }), now),
         };
         lease.map_err(|_| Refused::until(Refusal::UpstreamUnavailable, RETRY_AFTER))
     }

@@ -131,6 +131,12 @@ async fn of_connected(room: &Room, note: &Stub, shown: &Shown, now: SystemTime) 
     let Some(accepted) = judged.and_then(|judged| judged.guard().identity().cloned()) else { return Ok(None) };
     let Some(found) = shown.token()?.filter(|_| room.asks_who()) else { return Ok(Some(accepted)) };
     if is_of(note, found) {
+        // Another one may speak for the session by now, and then it does not end with this.
+        if let Some(judged) = judged.filter(|_| !room.venue.ledger.revocations.is_empty())
+            && let Some(vouched) = judged.guard().vouched()
+        {
+            is_unrevoked(room, vouched, now)?;
+        }
         return Ok(Some(accepted));
     }
     let identity = room.verifier.who(&found.text, now).await?;
@@ -180,6 +186,8 @@ async fn agree(room: &Room, note: &Note, found: &Token, now: SystemTime) -> Resu
         return Err(Refused::because(Refusal::SessionUnknown, "the session has no identity"));
     };
     if is_of(note, found) {
+        // A session whose identity was renewed does not end with the token that opened it.
+        is_unrevoked(room, opened_by, now)?;
         return Ok(opened_by.clone());
     }
     let identity = room.verifier.who(&found.text, now).await?;

@@ -40,6 +40,8 @@ pub struct Gate {
     leaving: AtomicBool,
     /// New handshakes are refused as well: the listeners are closed.
     closed: AtomicBool,
+    /// And nobody can come any more who was accepted before that.
+    shut: AtomicBool,
     in_flight: AtomicUsize,
     /// Some sessions are still to hear of the generation in effect.
     is_renewing: AtomicBool,
@@ -72,6 +74,7 @@ impl Gate {
             started: Instant::now(),
             leaving: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            shut: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             is_renewing: AtomicBool::new(false),
             benches: Mutex::default(),
@@ -112,13 +115,25 @@ impl Gate {
         self.leaving.load(Ordering::Acquire)
     }
 
-    /// New sessions are refused from here on, also on connections that are still open.
+    /// New sessions are refused from here on, also on connections that are still open; but who was accepted before has one
+    /// request to begin with.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
     }
 
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// They are refused without exception from here on.
+    pub fn shut(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.shut.store(true, Ordering::Release);
+    }
+
+    /// Whether who asks for something new is refused; `is_first`: this is the first request of its connection.
+    pub fn turns_away(&self, is_first: bool) -> bool {
+        self.is_closed() && !(is_first && !self.shut.load(Ordering::Acquire))
     }
 
     /// A worker has begun.

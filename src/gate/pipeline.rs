@@ -5,7 +5,10 @@
 
 use std::{
     any::Any,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Instant, SystemTime},
 };
 
@@ -53,6 +56,8 @@ pub struct Connection {
     /// Lets it go after the answers that are under way.
     pub leave: CancellationToken,
     pub last_shown: LastShown,
+    /// It has had a request.
+    pub has_asked: AtomicBool,
 }
 
 /// Answers one request. There is always an answer, also when telling it ends in a panic.
@@ -98,6 +103,11 @@ async fn tell(
     let (parts, body) = request.into_parts();
     let client = forwarded::client(&connection.peer, &parts.headers, &generation.config.listen.trusted_proxies);
     story.meet(&parts, &client);
+    let wish = Wish::read(&parts.method, &parts.headers);
+    if wish.is_some() {
+        story.asks_first();
+    }
+    let is_first = !connection.has_asked.swap(true, Ordering::Relaxed);
 
     // What is asked, and of whom.
     let head = Head::read(&parts, &HeadShape::new(&generation.config.listen));
@@ -121,7 +131,7 @@ async fn tell(
     let head = head?;
 
     // Which page asks. A preflight ends here, without a token and without the app.
-    if let Some(wish) = Wish::read(&parts.method, &parts.headers) {
+    if let Some(wish) = wish {
         return preflight(room, page?, &wish, story);
     }
     let (asked, handshake) = wanted::read(room, &head, &parts, generation.number, &connection.last_shown)?;
@@ -131,7 +141,7 @@ async fn tell(
     // How often, and whether at all now.
     let is_new = matches!(asked, Wanted::Open(_) | Wanted::OpenWebSocket(_) | Wanted::WebSocket | Wanted::Http);
     let revision = asked.revision();
-    if is_new && gate.is_closed() {
+    if is_new && gate.turns_away(is_first) {
         return Err(Refusal::Draining.into());
     }
     let now = Instant::now();
@@ -298,7 +308,18 @@ fn wait_for_connect(room: &Room, asked: &Asked, client: &Client) -> Result<Vec<P
 
 /// The member a session lives on. When it is gone, so is the session: the client is told to start over, elsewhere.
 fn seat_of(room: &Room, note: &Stub, now: Instant) -> Result<Seat, Refused> {
-    match room.venue.pool.reach(note.member, now) {
+    let mut id = note.member;
+    if note.is_local
+        && let Some(session) = room.venue.ledger.find(note.key())
+    {
+        let member = session.member();
+        if !session.has_app() {
+            // It lives here alone; where its app is to hear of it is chosen then.
+            return Ok(Seat::Kept(member));
+        }
+        id = member.id();
+    }
+    match room.venue.pool.reach(id, now) {
         Ok(member) => Ok(Seat::Kept(member)),
         Err(gone) => {
             identify::end_gone(room, note);

@@ -31,9 +31,10 @@ pub fn sessions(generation: &Generation, ledger: &Ledger, now: Instant) -> bool 
 
 fn renew(room: &Room, session: &Session, now: Instant) {
     let (Some(judged), Some(rules)) = (&session.judged, &room.venue.rules) else { return };
-    judged.go_by(&room.verifier);
+    judged.go_by(&room.verifier, &room.limiter);
     if judged.guard().renew(rules, now) {
         judged.nudge();
+        judged.look_again();
     }
 }
 

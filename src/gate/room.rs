@@ -5,12 +5,8 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue};
 
 use crate::{
-    config::{
-        auth::When,
-        route::Kind,
-        upstream::{Balance, Upstream},
-    },
-    http::{forwarded::Client, head::Head, headers},
+    config::{auth::When, route::Kind},
+    http::{head::Head, headers},
     policy::{
         access::Book,
         auth::{Identity, Verifier},
@@ -18,7 +14,7 @@ use crate::{
         origin,
     },
     relay::Venue,
-    upstream::{MemberId, balance},
+    upstream::MemberId,
 };
 
 /// A route with its judges.
@@ -29,7 +25,6 @@ pub struct Room {
     pub access: Arc<Book>,
     pub limiter: Arc<Limiter>,
     pub(super) has_own_limiter: bool,
-    pub(super) hash: Hash,
     pub(super) affinity_cookie: String,
     pub(super) most_sessions: usize,
     /// Sessions that have yet to say who they are: in all, and of one address.
@@ -39,46 +34,7 @@ pub struct Room {
     pub(super) endpoints: Vec<String>,
 }
 
-/// What `balance = "hash"` hashes.
-pub(super) enum Hash {
-    Nothing,
-    Subject,
-    Address,
-    Header(String),
-    Claim(String),
-}
-
-impl Hash {
-    /// What a pool's configuration says.
-    pub(super) fn of(upstream: &Upstream) -> Self {
-        match (upstream.balance, upstream.hash.split_once(':')) {
-            (Balance::LeastSessions | Balance::RoundRobin, _) => Self::Nothing,
-            (Balance::Hash, Some(("header", name))) => Self::Header(name.to_string()),
-            (Balance::Hash, Some(("claim", path))) => Self::Claim(path.to_string()),
-            (Balance::Hash, _) if upstream.hash == "address" => Self::Address,
-            (Balance::Hash, _) => Self::Subject,
-        }
-    }
-}
-
 impl Room {
-    /// What consistent hashing goes by. Nobody's subject: the address.
-    pub(super) fn hash_key(&self, identity: Option<&Identity>, client: &Client, headers: &HeaderMap) -> Option<u64> {
-        let address = || Some(balance::key(client.address.to_string().as_bytes()));
-        match &self.hash {
-            Hash::Nothing => None,
-            Hash::Address => address(),
-            Hash::Subject => {
-                identity.and_then(Identity::subject).map(|subject| balance::key(subject.as_bytes())).or_else(address)
-            }
-            Hash::Header(name) => headers.get(name).map(|value| balance::key(value.as_bytes())).or_else(address),
-            Hash::Claim(path) => identity
-                .and_then(|identity| identity.claim(path))
-                .map(|value| balance::key(value.to_string().as_bytes()))
-                .or_else(address),
-        }
-    }
-
     /// The member an affinity cookie names. A forged one names nobody.
     pub fn kept_member(&self, headers: &HeaderMap) -> Option<MemberId> {
         if self.affinity_cookie.is_empty() || self.venue.kind == Kind::Socketio {

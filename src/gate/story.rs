@@ -180,9 +180,14 @@ impl Story {
         self.closes = self.http1;
     }
 
+    /// A page asks whether it may ask.
+    pub fn asks_first(&mut self) {
+        self.record.kind = "preflight";
+    }
+
+    /// It may: the answer says so itself.
     pub fn is_preflight(&mut self) {
         self.preflight = true;
-        self.record.kind = "preflight";
     }
 
     /// Completes the answer and writes the record.

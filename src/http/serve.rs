@@ -121,6 +121,21 @@ struct Run {
     metrics: Arc<Metrics>,
 }
 
+impl Run {
+    /// Ends when the connection may be let go: that was said, and its first request has come or is late. Who was accepted at the
+    /// last moment would otherwise be closed unheard.
+    async fn let_go(&self) {
+        self.finish.cancelled().await;
+        let Some(until) = self.clock.expects_until() else { return };
+        let mut late = Box::pin(sleep_until(until.into()));
+        poll_fn(|task| match self.clock.expects_until() {
+            Some(_) => late.as_mut().poll(task),
+            None => Poll::Ready(()),
+        })
+        .await;
+    }
+}
+
 /// How a connection ended.
 enum End {
     Closed(hyper::Result<()>),
@@ -211,7 +226,7 @@ where
 {
     let next = |now: Instant| run.clock.due(&run.patience).map_or(now + run.patience.keep_alive, |(due, _)| due);
     let mut timer = pin!(sleep_until(next(Instant::now()).into()));
-    let mut finish = pin!(run.finish.cancelled());
+    let mut finish = pin!(run.let_go());
     let mut is_leaving = false;
     poll_fn(|task| {
         if !is_leaving && finish.as_mut().poll(task).is_ready() {

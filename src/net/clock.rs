@@ -144,6 +144,17 @@ impl Clock {
         of_phase.into_iter().chain(of_write).min_by_key(|(due, _)| *due)
     }
 
+    /// Until when its first request is awaited although the gate wants to let it go: it was accepted a moment ago, and is
+    /// closed unheard otherwise. `None` once the gate has something of it.
+    pub fn expects_until(&self) -> Option<Instant> {
+        match self.phase() {
+            Phase::Fresh => Some(self.born + NEWCOMER),
+            // hyper drops an HTTP/2 connection that is told to end within its preface.
+            Phase::Head if self.http2 => Some(self.born + NEWCOMER),
+            Phase::Head | Phase::Busy | Phase::Idle => None,
+        }
+    }
+
     fn phase(&self) -> Phase {
         const PHASES: [Phase; 4] = [Phase::Fresh, Phase::Head, Phase::Busy, Phase::Idle];
         PHASES.into_iter().find(|phase| *phase as u8 == self.phase.load(Ordering::Relaxed)).unwrap_or(Phase::Idle)
@@ -184,5 +195,7 @@ impl Drop for Open {
     }
 }
 
+/// Who connected brings a request at once. Those who connect ahead of need should not hold up a gate that leaves.
+const NEWCOMER: Duration = Duration::from_secs(1);
 /// The client's half of the HTTP/2 preface: 24 bytes and the head of its SETTINGS (RFC 9113 section 3.4).
 const PREFACE: usize = 24 + 9;

@@ -6,8 +6,8 @@ pub mod access;
 pub mod auth;
 pub mod limit;
 pub mod origin;
-pub mod pattern;
 pub mod refusal;
 pub mod revoke;
+pub mod wild;
 
 pub use refusal::{Refusal, Refused};

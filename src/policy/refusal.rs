@@ -128,7 +128,7 @@ refusals! {
     SessionSubject = 403, 4, "session_subject", Client, "The session belongs to another user", "connect anew with your own token";
     AddressRate = 429, 4, "address_rate", Client, "Too many connections from this address", "wait as Retry-After says";
     AddressSessions = 429, 4, "address_sessions", Client, "Too many sessions from this address", "close a session first";
-    UserRate = 429, 4, "user_rate", Client, "Too many connections of this user", "wait as Retry-After says";
+    UserRate = 429, 4, "user_rate", Client, "Too many connections of this user", "wait as Retry-After or retry_after_ms says";
     UserSessions = 429, 4, "user_sessions", Client, "Too many sessions of this user", "close a session first";
     EventRate = 429, 4, "event_rate", Client, "Too many events", "wait as retry_after_ms says";
     EventTooLarge = 413, 4, "event_too_large", Client, "Event too large", "send smaller events";

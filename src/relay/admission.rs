@@ -2,6 +2,7 @@
 //! takes it by value.
 
 use std::{
+    fmt,
     net::IpAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -17,6 +18,7 @@ use super::{
     ledger::Ledger,
     outgoing::Manners,
     seal::{Note, Sealer, Stub, TokenMark},
+    seating::Hash,
     session::{self, Held, Key, Opened, Session, Tenure},
 };
 use crate::{
@@ -29,7 +31,7 @@ use crate::{
     policy::{
         Refusal, Refused,
         auth::{Identity, Verifier},
-        limit::Permit,
+        limit::{Limiter, Permit},
         origin::Grant,
     },
     telemetry::{Metrics, metrics::Carried},
@@ -120,6 +122,8 @@ pub struct Venue {
     pub kind: Kind,
     pub path: String,
     pub pool: Arc<Pool>,
+    /// What the pool's members are chosen by.
+    pub hash: Hash,
     pub sealer: Arc<Sealer>,
     pub ledger: Arc<Ledger>,
     pub metrics: Arc<Metrics>,
@@ -135,6 +139,8 @@ pub struct Venue {
     pub leeway: Duration,
     /// Whose tokens are good: for those that packets bring.
     pub verifier: Arc<Verifier>,
+    /// How much one user may have: of those whom packets name.
+    pub limiter: Arc<Limiter>,
     /// What packets are judged by; `None`: there are none on this route.
     pub rules: Option<Arc<Rules>>,
 }
@@ -175,6 +181,12 @@ pub struct Bench {
     pub tasks: TaskTracker,
     /// The worker's last hour: what is still open is cut.
     pub stop: CancellationToken,
+}
+
+impl fmt::Debug for Venue {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Venue").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl Venue {

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     http::Body,
     policy::{Refusal, Refused},
+    upstream::Member,
 };
 
 /// Carries one request.
@@ -39,7 +40,7 @@ pub async fn carry(
     let answer = match &admission.asked {
         // Boxed each, for a request's future is as large as the largest of them, and is moved about.
         Asked::Open if venue.asks_by_connect() => opening::open(bench, venue, admission, errand)?,
-        Asked::Open => return Box::pin(polling::open(bench, venue, admission, &errand)).await,
+        Asked::Open => return Box::pin(polling::open(bench, venue, admission, errand)).await,
         Asked::OpenWebSocket if venue.asks_by_connect() => front::open(bench, venue, admission, errand)?,
         Asked::OpenWebSocket | Asked::WebSocket => return Box::pin(websocket::open(bench, venue, admission, errand)).await,
         Asked::Poll(note) => {
@@ -54,7 +55,12 @@ pub async fn carry(
             let note = note.clone();
             let session = known(venue, &note, &mut admission)?;
             match visit(bench, venue, session, errand) {
-                Ok(visit) => Box::pin(judged::polling::post(visit, body)).await?,
+                Ok(visit) => {
+                    let session = visit.session.clone();
+                    let answer = Box::pin(judged::polling::post(visit, body)).await?;
+                    // It may have opened the app's session, elsewhere than was meant.
+                    return Ok(Answered { answer, member: session.member() });
+                }
                 Err((session, errand)) => Box::pin(polling::post(bench, venue, session, &note, admission, &errand, body)).await?,
             }
         }
@@ -68,7 +74,13 @@ pub async fn carry(
                 return Err(Refusal::TokenAbsent.into());
             }
             match known_as(&session, &note) {
-                Some(note) => Box::pin(websocket::upgrade(bench, venue, session, &note, admission, errand)).await?,
+                Some((note, member)) => {
+                    if let Some(member) = member.filter(|member| member.id() != admission.seat.member().id()) {
+                        // It was opened just now, elsewhere than was meant.
+                        admission.seat = Seat::Kept(member);
+                    }
+                    Box::pin(websocket::upgrade(bench, venue, session, &note, admission, errand)).await?
+                }
                 None => front::upgrade(bench, venue, &session, &admission, errand)?,
             }
         }
@@ -110,16 +122,19 @@ fn known(venue: &Venue, note: &Stub, admission: &mut Admission) -> Result<Arc<Se
     Ok(session)
 }
 
-/// As whom its app knows a session that wants to upgrade. `None`: it does not know it yet.
-fn known_as<'a>(session: &Session, note: &'a Note) -> Option<Cow<'a, Note>> {
-    let Some(judged) = &session.judged else { return Some(Cow::Borrowed(note)) };
+/// As whom its app knows a session that wants to upgrade, and which one, where the sealed id does not say. `None`: it does not
+/// know it yet.
+fn known_as<'a>(session: &Session, note: &'a Note) -> Option<(Cow<'a, Note>, Option<Arc<Member>>)> {
+    let Some(judged) = &session.judged else { return Some((Cow::Borrowed(note), None)) };
     let mut note = note.clone();
     note.identity = judged.guard().identity().cloned();
-    if note.is_local {
-        let is_polling = judged.app.stage() == Stage::Polling;
-        note.sid = judged.app.seat().filter(|_| is_polling)?.sid.to_string();
+    if !note.is_local {
+        return Some((Cow::Owned(note), None));
     }
-    Some(Cow::Owned(note))
+    let is_polling = judged.app.stage() == Stage::Polling;
+    let seat = judged.app.seat().filter(|_| is_polling)?;
+    note.sid = seat.sid.to_string();
+    Some((Cow::Owned(note), Some(seat.member)))
 }
 
 fn over(session: &Session) -> Refused {
@@ -131,6 +146,9 @@ fn over(session: &Session) -> Refused {
 fn visit(bench: &Arc<Bench>, venue: &Arc<Venue>, session: Arc<Session>, errand: Errand) -> Result<Visit, (Arc<Session>, Errand)> {
     let Some(judged) = session.judged.clone() else { return Err((session, errand)) };
     let speaker = Arc::new(Speaker::new(errand));
+    if !session.is_over() && !judged.desk.is_handed_over() {
+        judged.speak_as(venue, &speaker);
+    }
     Ok(Visit { bench: bench.clone(), venue: venue.clone(), session, judged, speaker })
 }
 

@@ -6,7 +6,7 @@ use http::{HeaderValue, request::Parts};
 use hyper::upgrade::OnUpgrade;
 use zeroize::Zeroizing;
 
-use super::outgoing::Told;
+use super::{outgoing::Told, seating::Asker};
 use crate::{
     http::{
         forwarded::{Client, Fresh},
@@ -51,6 +51,11 @@ impl Errand {
         let marker = self.withheld_protocols.first()?;
         let is_offered = self.handshake.as_ref().is_some_and(|ask| ask.protocols.contains(marker));
         is_offered.then(|| HeaderValue::from_str(marker).ok()).flatten()
+    }
+
+    /// Who asks, as far as the choice of a member goes.
+    pub fn asker<'a>(&'a self, identity: Option<&'a Identity>) -> Asker<'a> {
+        Asker { identity, address: self.client.address, headers: &self.parts.headers }
     }
 
     /// A mask for what the gate itself says to the app.

@@ -76,6 +76,18 @@ pub async fn client_body(incoming: Incoming, largest: u64, patience: Duration) -
     }
 }
 
+/// A body of our own, which is all here. A long one is handed out in pieces, so that a member that takes it slowly has its time
+/// for each of them.
+pub fn whole_body(bytes: impl Into<Bytes>) -> (Body, Option<Upload>) {
+    let rest = bytes.into();
+    if rest.len() as u64 <= COLLECTED {
+        return (body::full(rest), None);
+    }
+    let turn = Turn::default();
+    let upload = turn.watch();
+    (Pieces { rest, turn }.boxed_unsync(), Some(upload))
+}
+
 /// Whether a whole polling body ends its session.
 pub fn is_closing(revision: Revision, body: &[u8]) -> bool {
     match revision {
@@ -160,6 +172,35 @@ impl HttpBody for Bounded {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+/// A long body that is all here.
+struct Pieces {
+    rest: Bytes,
+    turn: Turn,
+}
+
+impl HttpBody for Pieces {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        let size = self.rest.len().min(COLLECTED as usize);
+        let piece = self.rest.split_to(size);
+        self.turn.is_members();
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
     }
 }
 

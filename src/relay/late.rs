@@ -10,7 +10,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -26,6 +26,7 @@ use super::{
         speaker::{Speaker, Toward},
     },
     knock::{Agreed, Knock, Said},
+    polling, seating,
     session::{Reason, Session},
 };
 use crate::{
@@ -188,14 +189,11 @@ impl Caller {
 
     /// The app's session begins, as its first request would have opened it.
     async fn open(&self, first: First) -> Result<Reached, Reason> {
-        let First { speaker, member } = first;
-        let identity = self.judged.guard().identity().cloned();
-        let request = speaker.shake_hands(&self.venue, Toward { member: &member, sid: None, identity: identity.as_ref() });
-        let mut agreed = self.knock(&member, request, false).await?;
+        let mut agreed = self.knock_somewhere(&first.speaker).await?;
         let packet = self.first_packet(&mut agreed).await?;
         let change = Rewrite { keep_upgrades: &[], max_payload: self.venue.limits.message };
         let open = engine::read_open(&packet, &change).map_err(|error| self.invalid(&error))?.open;
-        member.learn(open.ping_interval_ms, open.ping_timeout_ms);
+        agreed.member.learn(open.ping_interval_ms, open.ping_timeout_ms);
         Ok(Reached { line: agreed.line, tally: agreed.tally, early: agreed.early })
     }
 
@@ -206,7 +204,8 @@ impl Caller {
         let speaker = self.speaker.as_ref().ok_or(Reason::AppGone)?;
         let identity = self.judged.guard().identity().cloned();
         let request = speaker.shake_hands(&self.venue, Toward { member, sid: Some(sid), identity: identity.as_ref() });
-        let mut agreed = self.knock(member, request, true).await?;
+        let said = self.knock(member, request, true).await;
+        let mut agreed = self.agreed(said)?;
         self.say(&mut agreed.line, "2probe").await?;
         let packet = self.first_packet(&mut agreed).await?;
         if packet != b"3probe" {
@@ -224,10 +223,37 @@ impl Caller {
         Ok(Reached { line: agreed.line, tally: agreed.tally, early: agreed.early })
     }
 
-    async fn knock(&self, member: &Arc<Member>, request: Request<()>, is_in_session: bool) -> Result<Agreed, Reason> {
+    /// At the member that is chosen for whoever was accepted; when that one cannot be reached at another one, once.
+    async fn knock_somewhere(&self, speaker: &Speaker) -> Result<Agreed, Reason> {
+        let (pool, session) = (&self.venue.pool, &self.session);
+        let identity = self.judged.guard().identity().cloned();
+        let key = self.venue.hash.key(&speaker.asker(identity.as_ref()));
+        let ask = |member: &Member| speaker.shake_hands(&self.venue, Toward { member, sid: None, identity: identity.as_ref() });
+        let lease = seating::at_last(pool, key, &session.member(), Instant::now());
+        session.settle_on(lease.map_err(|error| {
+            self.note(&error);
+            Reason::MemberGone
+        })?);
+        let member = session.member();
+        let mut said = self.knock(&member, ask(&member), false).await;
+        if said.as_ref().is_err_and(polling::is_unreached)
+            && let Ok(lease) = seating::elsewhere(pool, key, &member, Instant::now())
+        {
+            session.settle_on(lease);
+            let member = session.member();
+            said = self.knock(&member, ask(&member), false).await;
+        }
+        self.agreed(said)
+    }
+
+    async fn knock(&self, member: &Arc<Member>, request: Request<()>, is_in_session: bool) -> Result<Said, ExchangeError> {
         let offered = self.offered.clone();
         let knock = Knock { member, request, random: &self.random, offered, is_in_session };
-        match knock.make(&self.bench, &self.venue).await {
+        knock.make(&self.bench, &self.venue).await
+    }
+
+    fn agreed(&self, said: Result<Said, ExchangeError>) -> Result<Agreed, Reason> {
+        match said {
             Ok(Said::Yes(agreed)) => Ok(agreed),
             Ok(Said::No(answer)) => {
                 self.note(&format!("the app answered the handshake with {}", answer.status()));

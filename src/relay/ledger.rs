@@ -147,7 +147,7 @@ impl Ledger {
         }
         self.metrics.closed.get_or_create_owned(&[("reason", reason.name())]).inc();
         let name = session.key.to_string();
-        let who = session.who();
+        let (who, member) = (session.who(), session.member());
         let subject = who.as_ref().and_then(Identity::subject);
         let is_followed = log::follows(session.address, subject) || log::follows_session(&name);
         let end = record::SessionEnd {
@@ -155,7 +155,7 @@ impl Ledger {
             address: session.address,
             subject,
             path: &session.path,
-            member: &session.member,
+            member: member.url(),
             transport: session.transport().name(),
             reason: reason.name(),
             code: Some(session.close_code.load(Ordering::Relaxed)).filter(|code| *code > 0),

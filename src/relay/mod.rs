@@ -17,6 +17,7 @@ pub mod outgoing;
 pub mod polling;
 pub mod reason;
 pub mod seal;
+pub mod seating;
 pub mod session;
 pub mod websocket;
 

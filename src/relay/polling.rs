@@ -16,9 +16,10 @@ use super::{
     admission::{Admission, Answered, Bench, Opener, Seat, Venue},
     errand::Errand,
     exchange::{self, Attended, Carried, Wait},
-    judged::{app, hearing},
+    judged::{app, hearing, speaker::Speaker, watch},
     outgoing,
     seal::{self, Note},
+    seating,
     session::{Attendance, Held, LAST_WORDS, Lane, QUIET, Reason, Session, Transport},
 };
 use crate::{
@@ -39,12 +40,12 @@ const LARGEST_FIRST: usize = 64 * 1024;
 pub const POLL_MARGIN: Duration = Duration::from_secs(10);
 
 /// A new session: the app's open packet, with its id sealed. Also the member it has come to.
-pub async fn open(bench: &Bench, venue: &Venue, mut admission: Admission, errand: &Errand) -> Result<Answered, Refused> {
-    let mut answer = ask_open(bench, venue, &admission, errand).await;
+pub async fn open(bench: &Arc<Bench>, venue: &Arc<Venue>, mut admission: Admission, errand: Errand) -> Result<Answered, Refused> {
+    let mut answer = ask_open(bench, venue, &admission, &errand).await;
     if answer.as_ref().is_err_and(is_unreached) {
         // Nothing of the request was heard by anyone: another member may be asked, once.
-        admission.seat = elsewhere(venue, &admission.seat)?;
-        answer = ask_open(bench, venue, &admission, errand).await;
+        admission.seat = elsewhere(venue, &admission, &errand)?;
+        answer = ask_open(bench, venue, &admission, &errand).await;
     }
     let answer = answer.map_err(|error| exchange::refusal(&error))?;
     let member = admission.seat.member().clone();
@@ -52,13 +53,18 @@ pub async fn open(bench: &Bench, venue: &Venue, mut admission: Admission, errand
         // The app said no in its own words.
         return Ok(Answered { answer, member });
     }
-    let answer = seal_first(venue, admission, answer).await?;
+    let (answer, session) = seal_first(venue, admission, answer).await?;
+    if let Some(judged) = &session.judged {
+        judged.speak_as(venue, &Arc::new(Speaker::new(errand)));
+        watch::begin(bench, &venue.metrics, &session);
+    }
     Ok(Answered { answer, member })
 }
 
 /// A seat on another member than the one that could not be reached.
-pub fn elsewhere(venue: &Venue, seat: &Seat) -> Result<Seat, Refused> {
-    let lease = venue.pool.lease_except(&[seat.member().id()], None, Instant::now());
+pub fn elsewhere(venue: &Venue, admission: &Admission, errand: &Errand) -> Result<Seat, Refused> {
+    let key = venue.hash.key(&errand.asker(admission.identity.as_ref()));
+    let lease = seating::elsewhere(&venue.pool, key, admission.seat.member(), Instant::now());
     lease
         .map(Seat::New)
         .map_err(|_| Refused::because(Refusal::UpstreamUnavailable, "the member could not be reached, and there is no other"))
@@ -73,7 +79,11 @@ async fn ask_open(bench: &Bench, venue: &Venue, admission: &Admission, errand: &
     exchange::send(bench, venue, member, request.map(|()| body::empty()), Wait::Open(venue.patience.handshake)).await
 }
 
-async fn seal_first(venue: &Venue, admission: Admission, answer: Response<Body>) -> Result<Response<Body>, Refused> {
+async fn seal_first(
+    venue: &Venue,
+    admission: Admission,
+    answer: Response<Body>,
+) -> Result<(Response<Body>, Arc<Session>), Refused> {
     let invalid = |detail: &str| Refused::because(Refusal::UpstreamInvalid, detail);
     let (mut parts, body) = answer.into_parts();
     if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
@@ -106,7 +116,7 @@ async fn seal_first(venue: &Venue, admission: Admission, answer: Response<Body>)
     parts.headers.remove(header::TRANSFER_ENCODING);
     drop_engine_cookie(&mut parts.headers);
     no_store(&mut parts.headers);
-    Ok(Response::from_parts(parts, body::full(rewritten)))
+    Ok((Response::from_parts(parts, body::full(rewritten)), session))
 }
 
 /// The first answer of a session, taken apart: its open packet, and what follows that.
@@ -204,17 +214,41 @@ pub async fn poll(
     // It is the app that ends a poll.
     let wait = Wait::Poll(session.key, venue.heartbeat(member) + POLL_MARGIN);
     let answer = exchange::send(bench, venue, member, request, wait);
+    let hangup = Hangup(Some(&session));
     let answer = tokio::select! {
         // What the app has to say goes before what the gate has.
         biased;
-        answer = answer => answer.map_err(|error| lost(venue, &session, &error))?,
+        answer = answer => answer,
         reason = over(&session) => {
             // What its client still posts is refused from here on.
             venue.ledger.close(&session, reason);
+            hangup.did_not_come();
             return Err(reason.refused());
         }
     };
+    hangup.did_not_come();
+    let answer = answer.map_err(|error| lost(venue, &session, &error))?;
+    if answer.status().is_success() {
+        session.set_cut(false);
+    }
     Ok(give_back(venue, session.clone(), answer, attendance))
+}
+
+/// Notes that a client went away while it waited for its poll, unless it is told otherwise.
+struct Hangup<'a>(Option<&'a Session>);
+
+impl Hangup<'_> {
+    fn did_not_come(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Hangup<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.0 {
+            session.set_cut(true);
+        }
+    }
 }
 
 /// Packets of a client.
@@ -293,7 +327,7 @@ fn give_back(venue: &Venue, session: Arc<Session>, answer: Response<Body>, mut a
     }
     // An app that does not know the session any more has ended it.
     if parts.status == StatusCode::BAD_REQUEST && session.transport() == Transport::Polling {
-        venue.ledger.close(&session, Reason::AppClosed);
+        venue.ledger.close(&session, session.end_by_app());
     }
     let attended = Attended::new(attendance, venue);
     Response::from_parts(parts, Carried::new(body, Some(attended)).boxed_unsync())
@@ -339,14 +373,15 @@ async fn until(expires: Option<SystemTime>) {
     }
 }
 
-/// `Set-Cookie: io=…` names the app's own session id, which stays here. Nobody reads it back.
+/// The cookies that an app sets with its first answer, for the client. `Set-Cookie: io=…` names the app's own session id, which
+/// stays here. Nobody reads it back.
+pub fn cookies(headers: &HeaderMap) -> Vec<HeaderValue> {
+    let is_engines = |cookie: &&HeaderValue| cookie.as_bytes().trim_ascii_start().starts_with(b"io=");
+    headers.get_all(header::SET_COOKIE).iter().filter(|cookie| !is_engines(cookie)).cloned().collect()
+}
+
 fn drop_engine_cookie(headers: &mut HeaderMap) {
-    let kept: Vec<HeaderValue> = headers
-        .get_all(header::SET_COOKIE)
-        .iter()
-        .filter(|cookie| !cookie.as_bytes().trim_ascii_start().starts_with(b"io="))
-        .cloned()
-        .collect();
+    let kept = cookies(headers);
     headers.remove(header::SET_COOKIE);
     for cookie in kept {
         headers.append(header::SET_COOKIE, cookie);

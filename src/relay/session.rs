@@ -13,12 +13,12 @@ use std::{
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::judged::Judged;
+use super::judged::{Judged, app::Stage};
 pub use super::reason::Reason;
 use crate::{
     codec::engine::Revision,
     policy::{auth::Identity, limit::Permit, revoke::SessionName},
-    upstream::Lease,
+    upstream::{Lease, Member},
 };
 
 /// The name of a session inside a gate, and on every replica. Derived from the member and the app's own session id, so that
@@ -131,8 +131,6 @@ pub struct Session {
     /// The route's stable name, by which a later configuration knows it again.
     pub tag: u64,
     pub path: String,
-    /// Where it lives.
-    pub member: String,
     /// Who opened it; `None` where nobody needs to be known.
     pub identity: Option<Identity>,
     pub address: IpAddr,
@@ -158,6 +156,8 @@ pub struct Session {
     /// Its client has been told that it is over: whatever still comes is refused.
     over: AtomicBool,
     end: AtomicU8,
+    /// Its client went away while it waited for a poll, and has got no other since. Apps take that for its end.
+    cut: AtomicBool,
     /// An upgrade has been made on the strength of the session id alone.
     upgraded_on_trust: AtomicBool,
     pub bytes_in: AtomicU64,
@@ -169,6 +169,8 @@ pub struct Session {
     pub close_code: AtomicU16,
     pub abandoned_after: Duration,
     held: Mutex<Option<Held>>,
+    /// Where it lives, or is meant to.
+    member: Mutex<Arc<Member>>,
     /// Where its packets are judged; absent in a plain session.
     pub judged: Option<Arc<Judged>>,
 }
@@ -221,6 +223,7 @@ impl Session {
             posts: AtomicU32::new(0),
             over: AtomicBool::new(false),
             end: AtomicU8::new(Reason::Abandoned as u8),
+            cut: AtomicBool::new(false),
             upgraded_on_trust: AtomicBool::new(false),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
@@ -228,9 +231,27 @@ impl Session {
             messages_out: AtomicU64::new(0),
             close_code: AtomicU16::new(0),
             abandoned_after: opened.abandoned_after,
-            member: opened.held.lease.member().url().to_string(),
+            member: Mutex::new(opened.held.lease.member().clone()),
             held: Mutex::new(Some(opened.held)),
             judged: opened.judged,
+        }
+    }
+
+    /// The member it lives on. Of a session that its app has not heard of: the one that is meant for it.
+    pub fn member(&self) -> Arc<Member> {
+        self.member.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether an app has heard of it, or is about to.
+    pub fn has_app(&self) -> bool {
+        self.judged.as_ref().is_none_or(|judged| judged.app.stage() != Stage::Unopened)
+    }
+
+    /// It lives on this member from now on, and is counted there; before, its app has heard nothing of it.
+    pub fn settle_on(&self, lease: Lease) {
+        *self.member.lock().unwrap_or_else(PoisonError::into_inner) = lease.member().clone();
+        if let Some(held) = self.held.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            held.lease = lease;
         }
     }
 
@@ -269,6 +290,16 @@ impl Session {
             Err(bound) if bound == shown => Ok(()),
             Err(_) => Err(OtherOrigin),
         }
+    }
+
+    /// Notes whether its client went away from its last poll.
+    pub fn set_cut(&self, is_cut: bool) {
+        self.cut.store(is_cut, Ordering::Relaxed);
+    }
+
+    /// Why it is over when its app does not know it any more.
+    pub fn end_by_app(&self) -> Reason {
+        if self.cut.load(Ordering::Relaxed) { Reason::ClientGone } else { Reason::AppClosed }
     }
 
     /// Lets one upgrade through that brings no token of its own. `false`: there has been one already.

@@ -28,7 +28,7 @@ pub async fn open(bench: &Arc<Bench>, venue: &Arc<Venue>, mut admission: Admissi
     let mut said = ask(bench, venue, &admission.seat, admission.identity.as_ref(), None, &errand).await;
     if said.as_ref().is_err_and(polling::is_unreached) {
         // Nothing of the request was heard by anyone: another member may be asked, once.
-        admission.seat = polling::elsewhere(venue, &admission.seat)?;
+        admission.seat = polling::elsewhere(venue, &admission, &errand)?;
         said = ask(bench, venue, &admission.seat, admission.identity.as_ref(), None, &errand).await;
     }
     let member = admission.seat.member().clone();

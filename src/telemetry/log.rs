@@ -209,9 +209,9 @@ where
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let metadata = event.metadata();
-        let mut fields = Fields::new(self.format);
-        event.record(&mut fields);
         let (level, target) = (*metadata.level(), metadata.target());
+        let mut fields = Fields::new(self.format, longest_value(target));
+        event.record(&mut fields);
         match self.format {
             Format::Text => {
                 SystemTime.format_time(&mut out)?;
@@ -250,6 +250,8 @@ fn write_level(out: &mut Writer<'_>, level: Level, colours: bool) -> fmt::Result
 /// An event's fields, written as they are visited.
 struct Fields {
     format: Format,
+    /// Bytes of one value.
+    longest: usize,
     message: String,
     rest: String,
     /// The value in hand.
@@ -257,9 +259,9 @@ struct Fields {
 }
 
 impl Fields {
-    fn new(format: Format) -> Self {
+    fn new(format: Format, longest: usize) -> Self {
         let (rest, value) = (String::with_capacity(USUAL_LINE), String::with_capacity(USUAL_VALUE));
-        Self { format, message: String::new(), rest, value }
+        Self { format, longest, message: String::new(), rest, value }
     }
 
     /// A number or a truth, which needs no escaping.
@@ -276,7 +278,7 @@ impl Fields {
         // A message stands alone; a value may stand in quotes.
         let escapes_quotes = self.format == Format::Json || field.name() != "message";
         let text = std::mem::take(&mut self.value);
-        let mut clean = Clean { text, has_more: false, format: self.format, escapes_quotes };
+        let mut clean = Clean { text, has_more: false, format: self.format, longest: self.longest, escapes_quotes };
         // Ends with an error once it has enough.
         let _ = write(&mut clean);
         if clean.has_more {
@@ -338,6 +340,7 @@ struct Clean {
     text: String,
     has_more: bool,
     format: Format,
+    longest: usize,
     escapes_quotes: bool,
 }
 
@@ -345,10 +348,10 @@ impl fmt::Write for Clean {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
         // Most values need no second look.
         let plain = piece.bytes().take_while(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')).count();
-        let (plain, rest) = piece.split_at(plain.min(LONGEST_VALUE.saturating_sub(self.text.len())));
+        let (plain, rest) = piece.split_at(plain.min(self.longest.saturating_sub(self.text.len())));
         self.text.push_str(plain);
         for letter in rest.chars() {
-            if self.text.len() >= LONGEST_VALUE {
+            if self.text.len() >= self.longest {
                 self.has_more = true;
                 return Err(fmt::Error);
             }
@@ -367,6 +370,11 @@ impl fmt::Write for Clean {
     }
 }
 
+/// What starts, reloads and ends speaks of the operator's own configuration, which says where it is wrong and what to write instead.
+fn longest_value(target: &str) -> usize {
+    if target.starts_with(OPERATORS) { LONGEST_OF_OPERATORS } else { LONGEST_VALUE }
+}
+
 /// Neither a control character of any kind nor one that turns the direction of writing or hides.
 fn is_printable(letter: char) -> bool {
     matches!(letter, '\'' | '"' | '\\') || letter.escape_debug().next() != Some('\\')
@@ -381,6 +389,9 @@ fn is_one_word(text: &str) -> bool {
 const OURS: &str = "sockgate";
 /// Bytes of one value. A client chooses most of what is logged; this is what one line of it may cost.
 const LONGEST_VALUE: usize = 256;
+/// Targets that tell nothing a client chose, and bytes of one value there.
+const OPERATORS: &str = "sockgate::app";
+const LONGEST_OF_OPERATORS: usize = 2048;
 /// Room that a record seldom needs more of.
 const USUAL_LINE: usize = 384;
 const USUAL_VALUE: usize = 64;

@@ -95,7 +95,7 @@ pub fn is_wanted() -> bool {
 }
 
 /// Polls and POSTs of healthy sessions are `debug`: a busy gate has thousands a second, and their session leaves a record
-/// of its own. Everything else is `info`, and so is all that a followed client does (`log.debug_for`); a refusal that may be
+/// of its own. So are preflights that are answered with yes, of which browsers make one for each of these. Everything else is `info`, and so is all that a followed client does (`log.debug_for`); a refusal that may be
 /// an attack is repeated for the security log.
 pub fn request(record: &Request, is_followed: bool) {
     macro_rules! write_at {
@@ -120,7 +120,7 @@ pub fn request(record: &Request, is_followed: bool) {
             )
         };
     }
-    let is_routine = record.refusal.is_none() && matches!(record.kind, "poll" | "post");
+    let is_routine = record.refusal.is_none() && matches!(record.kind, "poll" | "post" | "preflight");
     if is_followed {
         write_at!(FOLLOWED, Level::INFO);
     } else if is_routine {
@@ -193,13 +193,24 @@ pub struct Packet<'a> {
     pub shadow: bool,
 }
 
-/// A line for a packet. Abuse is bounded by `limit.abuse`, and so are these.
-pub fn packet(packet: &Packet<'_>) {
+/// A line for a packet. `left_out`: so many like it had none since the last line.
+pub fn packet(packet: &Packet<'_>, left_out: u64) {
     let Packet { session, subject, refusal, detail, shadow } = *packet;
+    let left_out = Some(left_out).filter(|count| *count > 0);
     if shadow {
-        event!(target: SECURITY, Level::INFO, session, subject, refusal, detail, "packet would be refused");
+        event!(target: SECURITY, Level::INFO, session, subject, refusal, detail, left_out, "packet would be refused");
     } else {
-        event!(target: SECURITY, Level::INFO, session, subject, refusal, detail, "packet refused");
+        event!(target: SECURITY, Level::INFO, session, subject, refusal, detail, left_out, "packet refused");
+    }
+}
+
+/// A line for packets of a session that is gone, which had none. Its `detail` is the rule alone.
+pub fn packets_left_out(packets: &Packet<'_>, left_out: u64) {
+    let Packet { session, subject, refusal, detail, shadow } = *packets;
+    if shadow {
+        event!(target: SECURITY, Level::INFO, session, subject, refusal, detail, left_out, "packets would be refused");
+    } else {
+        event!(target: SECURITY, Level::INFO, session, subject, refusal, detail, left_out, "packets refused");
     }
 }
 

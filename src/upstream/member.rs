@@ -95,6 +95,8 @@ pub struct State {
     probes_failed: AtomicU32,
     probes_passed: AtomicU32,
     failures: AtomicU32,
+    /// When it was last dialed in vain, unless it has answered since.
+    unreached: AtomicU64,
     ejected_until: AtomicU64,
     ejections: AtomicU32,
     /// What its open packets have told: ping interval and timeout in milliseconds, packed into one number so that they are
@@ -151,9 +153,13 @@ impl Member {
             if state.failures.load(Relaxed) != 0 {
                 state.failures.store(0, Relaxed);
             }
+            state.is_reached();
             return;
         }
         self.count_failure(outcome.cause());
+        if outcome == Outcome::Refused {
+            state.unreached.store(state.clock(now), Relaxed);
+        }
         // What fails while it is left alone are leftovers of before.
         if state.is_ejected(state.clock(now)) {
             return;
@@ -175,6 +181,7 @@ impl Member {
     pub fn probed(&self, passed: bool, fall: u32, rise: u32, now: Instant) {
         let state = &self.state;
         let (counted, other) = if passed {
+            state.is_reached();
             (&state.probes_passed, &state.probes_failed)
         } else {
             self.count_failure("probe");
@@ -267,6 +274,12 @@ impl Member {
         }
     }
 
+    /// Whether it was dialed in vain a moment ago, and nothing has been heard of it since.
+    pub fn is_out_of_reach(&self, now: Instant) -> bool {
+        let unreached = self.state.unreached.load(Relaxed);
+        unreached != 0 && self.state.clock(now).saturating_sub(unreached) < millis(MOMENT)
+    }
+
     /// Whether it is gone from the configuration and only waits for its sessions to end.
     pub fn is_leaving(&self) -> bool {
         self.leaving
@@ -342,6 +355,7 @@ impl State {
             probes_failed: AtomicU32::new(0),
             probes_passed: AtomicU32::new(0),
             failures: AtomicU32::new(0),
+            unreached: AtomicU64::new(0),
             ejected_until: AtomicU64::new(0),
             ejections: AtomicU32::new(0),
             learned: AtomicU64::new(0),
@@ -355,6 +369,13 @@ impl State {
     /// Whether it takes new sessions as far as its own state goes.
     pub(super) fn is_up(&self, now: Instant) -> bool {
         !self.down.load(Relaxed) && !self.draining.load(Relaxed) && !self.is_ejected(self.clock(now))
+    }
+
+    /// Read first, for the same reason as failures are.
+    fn is_reached(&self) {
+        if self.unreached.load(Relaxed) != 0 {
+            self.unreached.store(0, Relaxed);
+        }
     }
 
     /// Takes its numbers off the page of metrics: the configuration no longer has it.
@@ -420,5 +441,8 @@ fn millis(period: Duration) -> u64 {
 
 /// A millisecond to an hour: what an app may say about its pings.
 const PING_MILLIS: std::ops::RangeInclusive<u64> = 1..=3_600_000;
+/// A client library that was let in and then lost its session is back within this time; who is refused then waits longer with
+/// each attempt.
+const MOMENT: Duration = Duration::from_secs(2);
 /// The longest ejection is the first one doubled so often: 16 times as long.
 const DOUBLINGS: u32 = 4;

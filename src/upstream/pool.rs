@@ -197,6 +197,13 @@ impl Pool {
         !self.candidates(&[], now).is_empty()
     }
 
+    /// Whether nobody who takes new sessions could be dialed a moment ago. A lone member is never ejected, and probes take a while
+    /// to notice.
+    pub fn is_out_of_reach(&self, now: Instant) -> bool {
+        let candidates = self.candidates(&[], now);
+        !candidates.is_empty() && candidates.iter().all(|candidate| self.members[candidate.seat].is_out_of_reach(now))
+    }
+
     pub fn probing(&self) -> &Probing {
         &self.probe
     }

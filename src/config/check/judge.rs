@@ -30,7 +30,7 @@ pub fn judge(config: &Config, provenance: &Provenance, problems: &mut Vec<Proble
         auth::auth(&table("auth"), &route.auth, route.kind, &mut bench);
         access::access(&format!("route.{index}."), &route.access, &route.auth, route.kind, &mut bench);
         carriage::limit(&table("limit"), &route.limit, &mut bench);
-        messages::messages(&table("limit"), &route.limit, beside(&route.auth, &route.socketio), &mut bench);
+        messages::messages(&table("limit"), &route.limit, beside(route.kind, &route.auth, &route.socketio), &mut bench);
         carriage::socketio(&table("socketio"), &route.socketio, &mut bench);
         parser::parser(&format!("route.{index}"), route, &mut bench);
     }
@@ -40,11 +40,11 @@ pub fn judge(config: &Config, provenance: &Provenance, problems: &mut Vec<Proble
         auth::auth("auth", &config.auth, Kind::Socketio, &mut bench);
         access::access("", &config.access, &config.auth, Kind::default(), &mut bench);
         carriage::limit("limit", &config.limit, &mut bench);
-        messages::messages("limit", &config.limit, beside(&config.auth, &config.socketio), &mut bench);
+        messages::messages("limit", &config.limit, beside(Kind::Socketio, &config.auth, &config.socketio), &mut bench);
         carriage::socketio("socketio", &config.socketio, &mut bench);
     }
 }
 
-fn beside(auth: &Auth, socketio: &SocketIo) -> Beside {
-    Beside { max_payload: socketio.max_payload, knows_users: auth.when != When::None }
+fn beside(kind: Kind, auth: &Auth, socketio: &SocketIo) -> Beside {
+    Beside { max_payload: socketio.max_payload, has_events: kind == Kind::Socketio, knows_users: auth.when != When::None }
 }

@@ -4,6 +4,7 @@
 use crate::config::{
     Rate, Size,
     limit::{EventLimit, Limit, MOST_EVENT_LIMITS, Per},
+    names::{NamePattern, Realm},
 };
 
 use super::bench::Bench;
@@ -12,6 +13,8 @@ use super::bench::Bench;
 #[derive(Clone, Copy)]
 pub struct Beside {
     pub max_payload: Size,
+    /// There are events: on other routes a limit of them is one that was inherited, and no matter.
+    pub has_events: bool,
     /// Clients have shown who they are.
     pub knows_users: bool,
 }
@@ -37,49 +40,30 @@ fn one_event(table: &str, event: &EventLimit, beside: Beside, bench: &mut Bench<
         bench.refuse(&key("events"), "it names no event", "Write for example events = [\"chat:*\"], or [\"*\"] for all");
     }
     for (index, name) in event.events.iter().enumerate() {
-        if let Some(what) = name_error(name) {
-            bench.refuse(&key(&format!("events.{index}")), what, "Write a name such as \"typing\", or \"chat:*\"");
-        }
+        pattern(&key(&format!("events.{index}")), Realm::Event, name, bench);
     }
     for (index, namespace) in event.namespaces.iter().enumerate() {
-        if let Some(what) = namespace_error(namespace) {
-            bench.refuse(&key(&format!("in.{index}")), what, "Write a namespace such as \"/\", \"/chat\" or \"/game-*\"");
-        }
+        pattern(&key(&format!("in.{index}")), Realm::Namespace, namespace, bench);
     }
     if event.rate == Rate::Off && event.size.is_none() {
         bench.refuse(&key("rate"), "without a rate and a size it limits nothing", "Write for example rate = \"5/1s burst 10\"");
     }
-    if event.per == Per::User && event.rate != Rate::Off && !beside.knows_users {
+    if event.per == Per::User && event.rate != Rate::Off && !beside.knows_users && beside.has_events {
         let what = "nobody knows the users here (auth.when = \"none\"), so each session counts for itself";
         bench.warn(&key("per"), what, "Write per = \"session\" or \"address\", or ask for tokens");
     }
     if let Some(size) = event.size {
         if size.0 == 0 {
             bench.refuse(&key("size"), "no message is that small", "Write for example \"16 KiB\", or leave it out");
-        } else if size > beside.max_payload {
+        } else if size > beside.max_payload && beside.has_events {
             let what = format!("socketio.max_payload ends every message above {} already", beside.max_payload);
             bench.warn(&key("size"), what, "Write less, or raise socketio.max_payload");
         }
     }
 }
 
-fn name_error(name: &str) -> Option<String> {
-    match name.len() {
-        0 => Some("it is empty".into()),
-        length if length > LONGEST_NAME => {
-            Some(format!("it has {length} bytes, and no event's name has more than {LONGEST_NAME}"))
-        }
-        _ => None,
+fn pattern(key: &str, realm: Realm, text: &str, bench: &mut Bench<'_>) {
+    if let Err(error) = NamePattern::parse(realm, text) {
+        bench.refuse(key, error.to_string(), error.instead());
     }
 }
-
-fn namespace_error(namespace: &str) -> Option<String> {
-    if let Some(what) = name_error(namespace) {
-        return Some(what.replace("event", "namespace"));
-    }
-    let is_plain = namespace.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?' && byte != b',');
-    (!is_plain || !namespace.starts_with(['/', '*'])).then(|| format!("{namespace:?} is no namespace that can be joined"))
-}
-
-/// Names of events and namespaces that are longer are refused before any rule is asked.
-const LONGEST_NAME: usize = 128;

@@ -3,8 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::wild;
-use crate::config::names::NamePattern;
+use crate::{config::names::NamePattern, policy::wild};
 
 /// Which names each entry has, by its place.
 #[derive(Default)]

@@ -1,6 +1,5 @@
 //! Who may do what: join a namespace, send an event, receive one, ask for a path; and what an event may bring. `Book` holds the
-//! rules of one route and decides; `payload` judges the data of events by schemas; `wild` compares names with patterns. Pure, and
-//! cheap where there are no rules.
+//! rules of one route and decides; `payload` judges the data of events by schemas. Pure, and cheap where there are no rules.
 
 mod book;
 mod circles;
@@ -9,12 +8,8 @@ mod keywords;
 mod payload;
 mod rule;
 mod schema;
-mod wild;
 
 pub use crate::config::access::AccessProblem;
 pub use book::{Book, Decision};
 pub use payload::{Misfit, Payload, Payloads};
 pub use rule::RuleId;
-
-/// The comparison by itself, for whoever tries to break it.
-pub use wild::matches;

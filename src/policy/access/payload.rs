@@ -6,11 +6,14 @@ use std::{fmt, sync::Arc};
 
 use serde_json::Value;
 
-use super::{AccessProblem, index::Index, schema::Schema, wild};
-use crate::config::{
-    access::{Access, PayloadReading},
-    names::NamePattern,
-    route::Kind,
+use super::{AccessProblem, index::Index, schema::Schema};
+use crate::{
+    config::{
+        access::{Access, PayloadReading},
+        names::NamePattern,
+        route::Kind,
+    },
+    policy::wild,
 };
 
 /// The schemas of one route.

@@ -4,13 +4,15 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::wild;
 use crate::{
     config::{
         access::{Need, Reading, Subject, Whom},
         names::NamePattern,
     },
-    policy::auth::{Identity, is_same_claim},
+    policy::{
+        auth::{Identity, is_same_claim},
+        wild,
+    },
 };
 
 /// What decided, for logs: `access.rule[2]`, or `access.send` where no rule names the thing.

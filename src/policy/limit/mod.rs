@@ -13,4 +13,4 @@ pub mod packets;
 
 pub use key::Key;
 pub use limiter::{Bound, Full, Limiter, Permit, Wait};
-pub use packets::{Excess, Meter, PacketLimits, Payer};
+pub use packets::{Bounds, Excess, Meter, PacketLimits, Payer};

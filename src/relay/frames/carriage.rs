@@ -53,6 +53,8 @@ pub struct Carriage<C, U> {
     pub(super) last_words: Option<Instant>,
     pub(super) pinged: bool,
     controls: ControlBudget,
+    /// Who has closed the WebSocket: the first of the two, for the other one answers.
+    pub(super) closer: Option<Sender>,
     /// What has been counted already.
     pub(super) counted: Moved,
     /// Set once an end is decided: why, and until when both sides may still say goodbye.
@@ -98,6 +100,7 @@ where
             last_words: None,
             pinged: false,
             controls: ControlBudget::new(now),
+            closer: None,
             counted: Moved::default(),
             leaving: None,
             silence: terms.silence,
@@ -221,15 +224,16 @@ where
     }
 
     fn poll_up(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Ended> {
-        let now = &mut None;
         let (heard, pinged, controls) = (&mut self.heard, &mut self.pinged, &mut self.controls);
         let bar = self.court.as_deref_mut().map(|court| Bar { court, back: &mut self.down.words });
-        let moved = self.up.poll_move(cx, &mut self.client, &mut self.upstream, bar, |scan| {
-            let now = *now.get_or_insert_with(Instant::now);
+        let moved = self.up.poll_move(cx, &mut self.client, &mut self.upstream, bar, |scan, now| {
             *heard = now;
             *pinged = false;
             if controls.take(scan.controls, now) { Ok(()) } else { Err(Fault::Flood) }
         });
+        if self.up.walker.is_closed() {
+            self.closer.get_or_insert(Sender::Client);
+        }
         match moved {
             Ok(poll) => Ok(poll),
             Err(Broken::Reader(error)) => Err(self.end(Reason::ClientGone, is_reset(&error))),
@@ -271,10 +275,13 @@ where
         }
         let spoken = &mut self.spoken;
         let bar = self.court.as_deref_mut().map(|court| Bar { court, back: &mut self.up.words });
-        let moved = self.down.poll_move(cx, &mut self.upstream, &mut self.client, bar, |_| {
-            *spoken = Instant::now();
+        let moved = self.down.poll_move(cx, &mut self.upstream, &mut self.client, bar, |_, now| {
+            *spoken = now;
             Ok(())
         });
+        if self.down.walker.is_closed() {
+            self.closer.get_or_insert(Sender::Server);
+        }
         match moved {
             Ok(poll) => Ok(poll),
             Err(Broken::Reader(error)) => {

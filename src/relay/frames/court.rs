@@ -6,7 +6,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::Context,
+    task::{Context, Waker},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -52,6 +52,8 @@ pub(super) struct Court {
     questions: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Some of them have not been polled yet.
     has_asked: bool,
+    /// Who is woken when others have given the guard something to say.
+    waker: Option<Waker>,
     /// The guard has ended the session.
     ended: Option<Reason>,
     /// Deadlines may be nearer than they were.
@@ -85,6 +87,7 @@ impl Court {
             in_front: judging.is_unopened,
             questions: Vec::new(),
             has_asked: false,
+            waker: None,
             ended: None,
             has_changed: false,
         };
@@ -111,7 +114,9 @@ impl Court {
 
     /// Takes what others have given the guard to say, and lets its questions get on.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, to_client: &mut Words, to_app: &mut Words) {
-        self.judged.register(cx.waker());
+        if !self.judged.has_rung(&mut self.waker, cx.waker()) && self.questions.is_empty() {
+            return;
+        }
         loop {
             self.hear(to_client, to_app);
             self.has_asked = false;
@@ -167,7 +172,7 @@ impl Court {
         self.has_changed = true;
         self.say_waiting(to_client);
         for message in self.judged.take_unsent() {
-            to_app.say(sieve::write(&message, self.revision, Some(self.mask)));
+            to_app.pass_on(sieve::write(&message, self.revision, Some(self.mask)));
             self.in_front = false;
         }
         match self.in_front {
@@ -180,7 +185,7 @@ impl Court {
 
     fn say_waiting(&mut self, to_client: &mut Words) {
         for message in self.judged.take_waiting() {
-            to_client.say(sieve::write(&message, self.revision, None));
+            to_client.pass_on(sieve::write(&message, self.revision, None));
         }
     }
 
@@ -215,9 +220,15 @@ impl Court {
     }
 }
 
+impl Drop for Court {
+    fn drop(&mut self) {
+        self.judged.carriage_left();
+    }
+}
+
 impl Bar<'_> {
-    pub(super) fn hearing<'a>(&'a mut self, from: Side, along: &'a mut Words) -> Hearing<'a> {
-        Hearing { court: self.court, from, along, back: self.back, now: Instant::now() }
+    pub(super) fn hearing<'a>(&'a mut self, from: Side, along: &'a mut Words, now: Instant) -> Hearing<'a> {
+        Hearing { court: self.court, from, along, back: self.back, now }
     }
 }
 

@@ -183,11 +183,11 @@ where
     }
 
     pub(super) fn natural_end(&self) -> Reason {
-        match (self.up.walker.is_closed(), self.down.walker.is_closed()) {
-            (true, _) => Reason::ClientClosed,
-            (_, true) => Reason::AppClosed,
-            _ if self.down.ended => Reason::AppGone,
-            _ => Reason::ClientGone,
+        match self.closer {
+            Some(Sender::Client) => Reason::ClientClosed,
+            Some(Sender::Server) => Reason::AppClosed,
+            None if self.down.ended => Reason::AppGone,
+            None => Reason::ClientGone,
         }
     }
 

@@ -78,6 +78,14 @@ pub(super) enum Broken {
     Fault(Fault),
 }
 
+/// What holds for one poll of a direction.
+struct Turn<'a> {
+    /// Who judges it.
+    bar: Option<Bar<'a>>,
+    /// When it was, once something has come.
+    now: Option<Instant>,
+}
+
 /// Bytes that one read may bring; also what a slow writer can make us keep.
 const SCRATCH: usize = 64 * 1024;
 /// Control frames a client may send a second, and at once.
@@ -167,14 +175,15 @@ impl Way {
         cx: &mut Context<'_>,
         reader: &mut R,
         writer: &mut W,
-        mut bar: Option<Bar<'_>>,
-        mut judge: impl FnMut(&Scan) -> Result<(), Fault>,
+        bar: Option<Bar<'_>>,
+        mut judge: impl FnMut(&Scan, Instant) -> Result<(), Fault>,
     ) -> Result<Poll<()>, Broken>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
         self.is_paused = false;
+        let mut turn = Turn { bar, now: None };
         loop {
             if self.shut && self.ended {
                 return Ok(Poll::Ready(()));
@@ -182,7 +191,7 @@ impl Way {
             if !self.shut && self.poll_write_waiting(cx, writer)?.is_pending() {
                 return Ok(Poll::Pending);
             }
-            if self.word_is_due(bar.as_ref().map(|bar| &*bar.court)) {
+            if self.word_is_due(turn.bar.as_ref().map(|bar| &*bar.court)) {
                 self.put_word();
                 continue;
             }
@@ -197,11 +206,11 @@ impl Way {
                 };
             }
             // What is to be said to this is more than the other side takes: it is polled next, and this again.
-            self.is_paused = bar.as_ref().is_some_and(|bar| bar.back.is_too_much());
+            self.is_paused = turn.bar.as_ref().is_some_and(|bar| bar.back.is_too_much());
             if self.is_paused {
                 return Ok(Poll::Pending);
             }
-            let read = BUFFER.with_borrow_mut(|buffer| self.poll_read(cx, reader, writer, buffer, &mut bar, &mut judge))?;
+            let read = BUFFER.with_borrow_mut(|buffer| self.poll_read(cx, reader, writer, buffer, &mut turn, &mut judge))?;
             if read.is_pending() {
                 return self.poll_flush(cx, writer);
             }
@@ -215,8 +224,8 @@ impl Way {
         reader: &mut R,
         writer: &mut W,
         buffer: &mut [u8],
-        bar: &mut Option<Bar<'_>>,
-        judge: &mut impl FnMut(&Scan) -> Result<(), Fault>,
+        turn: &mut Turn<'_>,
+        judge: &mut impl FnMut(&Scan, Instant) -> Result<(), Fault>,
     ) -> Result<Poll<()>, Broken>
     where
         R: AsyncRead + Unpin,
@@ -225,8 +234,9 @@ impl Way {
         if !self.early.is_empty() {
             let early = std::mem::take(&mut self.early);
             self.bytes += early.len() as u64;
-            let Sifted { scan, pass, broken } = self.look(&early, bar);
-            let judged = judge(&scan).map_err(Broken::Fault);
+            let now = turn.now();
+            let Sifted { scan, pass, broken } = self.look(&early, &mut turn.bar, now);
+            let judged = judge(&scan, now).map_err(Broken::Fault);
             match pass {
                 Pass::First(first) => self.waiting.extend_from_slice(&early[..first]),
                 Pass::Composed(composed) => self.waiting = composed,
@@ -258,10 +268,11 @@ impl Way {
             self.follow(&scan, &bytes[scan.upto..]);
             return Ok(Poll::Ready(()));
         }
-        let Sifted { scan, pass, broken } = self.look(bytes, bar);
+        let now = turn.now();
+        let Sifted { scan, pass, broken } = self.look(bytes, &mut turn.bar, now);
         self.bytes += read as u64;
         // What was scanned is passed on whatever comes of it: the app must not be left in the middle of a frame.
-        let judged = judge(&scan).map_err(Broken::Fault);
+        let judged = judge(&scan, now).map_err(Broken::Fault);
         match pass {
             Pass::First(first) => {
                 let pass = &bytes[..first];
@@ -284,9 +295,9 @@ impl Way {
     }
 
     /// What may go on of a read: all that has the right form, in a judged session by the guard's leave.
-    fn look(&mut self, bytes: &[u8], bar: &mut Option<Bar<'_>>) -> Sifted {
+    fn look(&mut self, bytes: &[u8], bar: &mut Option<Bar<'_>>, now: Instant) -> Sifted {
         if let (Some(sieve), Some(bar)) = (&mut self.sieve, bar) {
-            let mut hearing = bar.hearing(sieve.from(), &mut self.words);
+            let mut hearing = bar.hearing(sieve.from(), &mut self.words, now.into_std());
             return sieve.sift(&mut self.walker, bytes, &mut hearing);
         }
         let scan = self.walker.scan(bytes);
@@ -369,6 +380,12 @@ impl Way {
             self.waiting = word;
             self.written = 0;
         }
+    }
+}
+
+impl Turn<'_> {
+    fn now(&mut self) -> Instant {
+        *self.now.get_or_insert_with(Instant::now)
     }
 }
 

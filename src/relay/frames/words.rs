@@ -1,25 +1,37 @@
 //! What the gate itself has to say on one direction: messages that a guard wants said, in order, and one control frame behind them.
-//! It is short; whoever does not take it is cut off.
+//! It is short; whoever does not take it is cut off. When a session comes over from polling, what others have said and nobody has
+//! taken goes first: that is as long as polling let it become.
 
 use std::collections::VecDeque;
 
 /// Frames of ours that wait for their place.
 #[derive(Debug, Default)]
 pub(super) struct Words {
-    messages: VecDeque<Vec<u8>>,
-    /// Bytes of them.
+    messages: VecDeque<Frame>,
+    /// Bytes of those that are our own.
     size: usize,
     control: Option<Vec<u8>>,
 }
 
-/// Bytes that may wait.
+#[derive(Debug)]
+struct Frame {
+    bytes: Vec<u8>,
+    is_ours: bool,
+}
+
+/// Bytes of ours that may wait.
 const MOST: usize = 256 * 1024;
 
 impl Words {
     /// A message's frame, behind those that wait already.
     pub(super) fn say(&mut self, frame: Vec<u8>) {
         self.size += frame.len();
-        self.messages.push_back(frame);
+        self.messages.push_back(Frame { bytes: frame, is_ours: true });
+    }
+
+    /// A message's frame that was somebody else's to say, in its place among ours.
+    pub(super) fn pass_on(&mut self, frame: Vec<u8>) {
+        self.messages.push_back(Frame { bytes: frame, is_ours: false });
     }
 
     /// A control frame, behind all messages and in place of the one before. Behind a close nothing else is said.
@@ -28,9 +40,11 @@ impl Words {
     }
 
     pub(super) fn next_message(&mut self) -> Option<Vec<u8>> {
-        let frame = self.messages.pop_front()?;
-        self.size -= frame.len();
-        Some(frame)
+        let Frame { bytes, is_ours } = self.messages.pop_front()?;
+        if is_ours {
+            self.size -= bytes.len();
+        }
+        Some(bytes)
     }
 
     pub(super) fn next(&mut self) -> Option<Vec<u8>> {

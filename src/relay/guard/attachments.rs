@@ -92,7 +92,7 @@ impl Guard {
         };
         if self.up.fate == Fate::Pass && length > self.up.room {
             // Half of it is with the app already.
-            self.note(Refusal::EventTooLarge, "the attachments of an event", false);
+            self.note_last(Refusal::EventTooLarge, "the attachments of an event");
             return Verdict::Break(Reason::TooLarge);
         }
         if waits {

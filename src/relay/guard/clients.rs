@@ -117,10 +117,10 @@ impl Guard {
             return self.malformed("nobody has been accepted, and no token can be read here");
         }
         self.heard = now;
-        match self.count("/", None, length(bytes, extent), now) {
+        match self.count(("/", None), length(bytes, extent), now) {
             Ok(()) => Verdict::Pass,
             Err(over) => {
-                self.note(over.refused.refusal, over.refused.detail.as_deref().unwrap_or_default(), false);
+                self.note(over.refused.refusal, over.refused.detail.as_deref().unwrap_or_default(), false, now);
                 self.violated(now);
                 self.end_if(over.is_last, now);
                 Verdict::Drop
@@ -191,7 +191,7 @@ impl Guard {
         self.owed -= 1;
         let length = length(message.len() as u64, extent);
         // The app waits for it, so it is counted but not held back.
-        if let Err(over) = self.count(spoken.namespace, None, length, now) {
+        if let Err(over) = self.count((spoken.namespace, None), length, now) {
             self.end_if(over.is_last, now);
         }
         self.expect_client(spoken, Fate::Pass, self.rules.max_payload.saturating_sub(length));

@@ -47,14 +47,14 @@ impl Guard {
         let namespace = spoken.namespace;
         if self.spaces.is_known(namespace) {
             // Client libraries do not; an app would end the session.
-            self.note(Refusal::PacketMalformed, "a namespace that is asked for twice", false);
+            self.note(Refusal::PacketMalformed, "a namespace that is asked for twice", false, now);
             self.violated(now);
             return Verdict::Drop;
         }
         if self.spaces.len() >= self.rules.limits.namespaces() {
             return self.refuse(namespace, &Refusal::TooManyNamespaces.into(), now);
         }
-        if let Err(too_much) = self.count(namespace, None, 0, now) {
+        if let Err(too_much) = self.count((namespace, None), 0, now) {
             let verdict = self.refuse(namespace, &too_much.refused, now);
             self.end_if(too_much.is_last, now);
             return verdict;
@@ -87,8 +87,7 @@ impl Guard {
 
     fn ask(&mut self, spoken: &Spoken<'_>, now: Instant) -> Verdict {
         let token = match self.token_of(spoken) {
-            // It was accepted before, and a refresh may have followed it.
-            Ok(Some(Shown::AtHandshake)) if self.is_vouched => return self.let_in(spoken, now),
+            // Each time anew, for it may have been taken back since.
             Ok(Some(Shown::AtHandshake)) => self.shown.clone().map(|token| (token, true)),
             Ok(Some(Shown::InPacket(token))) => Some((token, false)),
             Ok(None) => None,
@@ -153,7 +152,7 @@ impl Guard {
                 token.map(auth::connect::plain).transpose()?.flatten()
             }
         };
-        let at_handshake = (self.is_vouched || self.shown.is_some()).then_some(Shown::AtHandshake);
+        let at_handshake = self.shown.is_some().then_some(Shown::AtHandshake);
         Ok(self.rules.places.preferred(in_payload.map(Shown::InPacket), at_handshake))
     }
 
@@ -166,11 +165,27 @@ impl Guard {
         }
         let who = who.and_then(|identity| self.same_person(identity));
         match asked.about {
-            About::Connect { packet, is_shown } => self.connect_answered(&asked.namespace, &packet, is_shown, who, now),
+            About::Connect { packet, is_shown } => {
+                let who = if is_shown { self.vouches(who, clock) } else { who };
+                self.connect_answered(&asked.namespace, &packet, is_shown, who, now)
+            }
             About::Others(_) => {}
             About::Refresh(refresh) => self.refreshed(&asked.namespace, &refresh, who, now, clock),
         }
         self.settle_others(now);
+    }
+
+    /// What the handshake's token is worth when it is judged again: a refresh may have followed it, which lasts longer and whose
+    /// claims are newer. Then the token's own end counts no more, but that it was taken back does.
+    fn vouches(&self, who: Result<Identity, Refused>, clock: SystemTime) -> Result<Identity, Refused> {
+        let refreshed = || self.identity.clone().filter(|_| self.vouched.is_some() && self.expires().is_none_or(|at| at > clock));
+        match who {
+            Ok(identity) if self.identity.as_ref().is_some_and(|own| is_later(own.expires(), identity.expires())) => {
+                Ok(refreshed().unwrap_or(identity))
+            }
+            Err(refused) if refused.refusal == Refusal::TokenExpired => refreshed().ok_or(refused),
+            who => who,
+        }
     }
 
     fn connect_answered(
@@ -187,9 +202,9 @@ impl Guard {
         }
         match who {
             Ok(identity) => {
-                if self.accepted(packet, identity, now) && is_shown {
-                    self.is_vouched = true;
-                    self.shown = None;
+                let named = is_shown.then(|| Box::new(identity.clone()));
+                if self.accepted(packet, identity, now) && self.vouched.is_none() {
+                    self.vouched = named;
                 }
             }
             Err(refused) => {
@@ -273,7 +288,7 @@ impl Guard {
         let namespace = spoken.namespace;
         match self.rules.access.may_join(self.identity.as_ref(), namespace) {
             Decision::Allow => {}
-            Decision::Shadow(rule) => self.note(Refusal::NamespaceRefused, &format!("{namespace}: {rule}"), true),
+            Decision::Shadow(rule) => self.note(Refusal::NamespaceRefused, &format!("{namespace}: {rule}"), true, now),
             Decision::Deny(rule) => {
                 self.spaces.remove(namespace);
                 let refused = Refused::because(Refusal::NamespaceRefused, format!("{namespace}: {rule}"));
@@ -328,12 +343,21 @@ impl Guard {
     }
 
     pub(super) fn refuse(&mut self, namespace: &str, refused: &Refused, now: Instant) -> Verdict {
-        self.note(refused.refusal, refused.detail.as_deref().unwrap_or(namespace), false);
+        self.note(refused.refusal, refused.detail.as_deref().unwrap_or(namespace), false, now);
         self.tell_client(match self.is_three() {
             true => say::connect_error_of_three(namespace, refused),
             false => say::connect_error(self.parser, namespace, refused),
         });
         self.violated(now);
         Verdict::Drop
+    }
+}
+
+/// Whether one end comes after another; none never comes.
+fn is_later(one: Option<u64>, other: Option<u64>) -> bool {
+    match (one, other) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(one), Some(other)) => one > other,
     }
 }

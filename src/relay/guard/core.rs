@@ -13,6 +13,7 @@ use super::{
     acks::Acks,
     asked::Asked,
     attachments::{Due, Fate},
+    notes::Notes,
     say,
     spaces::Spaces,
     spoken::Spoken,
@@ -35,10 +36,10 @@ pub struct Guard {
     pub(super) revision: Revision,
     /// Who the session is, once anybody has been accepted.
     pub(super) identity: Option<Identity>,
-    /// The token that the handshake showed, for a CONNECT that brings none. Gone once it has been accepted.
+    /// The token that the handshake showed, for every CONNECT that brings none.
     pub(super) shown: Option<Zeroizing<String>>,
-    /// The handshake's token was accepted: nothing more is asked of a CONNECT that brings none.
-    pub(super) is_vouched: bool,
+    /// Whom that token named when it was accepted.
+    pub(super) vouched: Option<Box<Identity>>,
     /// How its messages are written, as long as it lasts.
     pub(super) parser: Parser,
     /// It was opened without anybody knowing whose it is.
@@ -72,6 +73,7 @@ pub struct Guard {
     is_ended: bool,
     /// As logs name the session.
     name: Box<str>,
+    notes: Notes,
 }
 
 /// What a session begins with.
@@ -93,7 +95,7 @@ impl Guard {
         let mut guard = Self {
             payer,
             revision: start.revision,
-            is_vouched: false,
+            vouched: None,
             parser: start.rules.parser,
             by_connect: start.rules.by_connect,
             owed: 0,
@@ -118,9 +120,10 @@ impl Guard {
             is_warned: false,
             is_ended: false,
             name: start.name.into(),
+            notes: Notes::default(),
         };
         if guard.is_three() {
-            guard.expect_main();
+            guard.expect_main(now);
         }
         guard
     }
@@ -156,9 +159,19 @@ impl Guard {
         self.identity.as_ref()
     }
 
+    /// Whom the handshake's token named when a CONNECT was accepted with it.
+    pub fn vouched(&self) -> Option<&Identity> {
+        self.vouched.as_deref()
+    }
+
     /// The revision of Engine.IO that the session speaks.
     pub fn revision(&self) -> Revision {
         self.revision
+    }
+
+    /// Bytes that a message of its client may have.
+    pub fn max_payload(&self) -> u64 {
+        self.rules.max_payload
     }
 
     /// Whether the app is to hear of the session: before, not even a good bye reaches it.
@@ -229,14 +242,14 @@ impl Guard {
 
     /// A message that is not what it must be: nothing can be trusted any more.
     pub(super) fn malformed(&self, detail: &str) -> Verdict {
-        self.note(Refusal::PacketMalformed, detail, false);
+        self.note_last(Refusal::PacketMalformed, detail);
         Verdict::Break(Reason::MalformedPacket)
     }
 
     /// A packet that may not go on: an answer is given when one was asked for, and too many of them end the session.
     pub(super) fn deny(&mut self, spoken: &Spoken<'_>, refused: &Refused, now: Instant) -> Verdict {
         self.expect_client(spoken, Fate::Drop, 0);
-        self.note(refused.refusal, refused.detail.as_deref().unwrap_or(spoken.namespace), false);
+        self.note(refused.refusal, refused.detail.as_deref().unwrap_or(spoken.namespace), false, now);
         if let (Kind::Event | Kind::BinaryEvent, Some(id)) = (spoken.kind, spoken.id) {
             self.tell_client(say::ack(self.parser, spoken.namespace, id, &say::error(refused)));
         }
@@ -251,11 +264,32 @@ impl Guard {
         }
     }
 
-    /// Counts a refusal and leaves a line about it. `shadow`: it was let through.
-    pub(super) fn note(&self, refusal: Refusal, detail: &str, shadow: bool) {
+    /// Counts a refusal and leaves a line about it, unless there has just been one like it. `shadow`: it was let through.
+    pub(super) fn note(&mut self, refusal: Refusal, detail: &str, shadow: bool, now: Instant) {
         self.rules.tally.refused(refusal, shadow);
+        if let Some(left_out) = self.notes.admit(refusal, shadow, detail, now) {
+            record::packet(&self.record_of(refusal, detail, shadow), left_out);
+        }
+    }
+
+    /// The same for what ends the session.
+    pub(super) fn note_last(&self, refusal: Refusal, detail: &str) {
+        self.rules.tally.refused(refusal, false);
+        record::packet(&self.record_of(refusal, detail, false), 0);
+    }
+
+    fn record_of<'a>(&'a self, refusal: Refusal, detail: &'a str, shadow: bool) -> record::Packet<'a> {
         let subject = self.identity.as_ref().and_then(Identity::subject);
-        record::packet(&record::Packet { session: &self.name, subject, refusal: refusal.name(), detail, shadow });
+        record::Packet { session: &self.name, subject, refusal: refusal.name(), detail, shadow }
+    }
+}
+
+impl Drop for Guard {
+    /// Nothing is left out without a word.
+    fn drop(&mut self) {
+        for kind in self.notes.left_out() {
+            record::packets_left_out(&self.record_of(kind.refusal, &kind.rule, kind.shadow), kind.left_out);
+        }
     }
 }
 

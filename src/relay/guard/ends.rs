@@ -131,7 +131,7 @@ impl Guard {
     }
 
     /// Leaves every namespace that the rules do not allow any more, and that one alone.
-    pub(super) fn leave_forbidden(&mut self, _now: Instant) {
+    pub(super) fn leave_forbidden(&mut self, now: Instant) {
         for (namespace, standing) in self.spaces.wanted() {
             // What is being judged meets these rules when that is done.
             if standing == Standing::Asking {
@@ -139,7 +139,7 @@ impl Guard {
             }
             let Decision::Deny(rule) = self.rules.access.may_join(self.identity.as_ref(), &namespace) else { continue };
             let refused = Refused::because(Refusal::NamespaceRefused, format!("{namespace}: {rule}"));
-            self.note(refused.refusal, refused.detail.as_deref().unwrap_or_default(), false);
+            self.note(refused.refusal, refused.detail.as_deref().unwrap_or_default(), false, now);
             self.shut(&namespace, standing, &refused);
         }
     }

@@ -20,9 +20,12 @@ use crate::{
         socket::{self, Kind},
     },
     config::limit::Over,
-    policy::{Refusal, Refused, access::Decision, auth::Identity},
+    policy::{Refusal, Refused, access::Decision, auth::Identity, limit::Bounds},
     relay::reason::Reason,
 };
+
+/// A message by its namespace, and an event by its name and the limits that are about it.
+pub(super) type What<'a> = (&'a str, Option<(&'a str, Bounds)>);
 
 /// A message above a limit.
 pub(super) struct TooMuch {
@@ -59,14 +62,15 @@ impl Guard {
             }
         };
         let length = length(message.len() as u64, extent);
-        if let Err(too_much) = self.weigh(namespace, &name, length) {
+        let bounds = self.rules.limits.bounds(namespace, &name);
+        if let Err(too_much) = self.weigh(bounds, namespace, &name, length) {
             return self.deny_over(spoken, &too_much, now);
         }
         let payload = match self.schema_of(spoken, &name, length, now) {
             Ok(payload) => payload,
             Err(verdict) => return verdict,
         };
-        let size = self.rules.limits.size_of(namespace, &name);
+        let size = self.rules.limits.size_of(bounds);
         // How large a fragmented one becomes shows when it is whole. Attachments are put into a packet by the app, which trusts
         // the numbers in it.
         if !spoken.is_whole() && (spoken.attachments > 0 || (extent == Extent::Begun(None) && size.is_some())) {
@@ -82,12 +86,12 @@ impl Guard {
         if let Some(verdict) = payload.and_then(|payload| self.misfit(&payload, spoken, &name, length, now)) {
             return verdict;
         }
-        if let Err(too_much) = self.count(namespace, Some(&name), length, now) {
+        if let Err(too_much) = self.count((namespace, Some((&name, bounds))), length, now) {
             return self.deny_over(spoken, &too_much, now);
         }
         // Not before: a message is shown again and again until it is decided.
         if let Some(rule) = shadowed {
-            self.note(Refusal::EventRefused, &format!("{namespace} {name}: {rule}"), true);
+            self.note(Refusal::EventRefused, &format!("{namespace} {name}: {rule}"), true, now);
         }
         self.rules.tally.event(Side::Client, &name);
         if let Some(id) = spoken.id {
@@ -99,8 +103,8 @@ impl Guard {
     }
 
     /// Whether an event is larger than it may be.
-    fn weigh(&self, namespace: &str, event: &str, bytes: u64) -> Result<(), TooMuch> {
-        match self.rules.limits.oversize(namespace, event, bytes) {
+    fn weigh(&self, bounds: Bounds, namespace: &str, event: &str, bytes: u64) -> Result<(), TooMuch> {
+        match self.rules.limits.oversize(bounds, bytes) {
             // A warning is told when it is counted.
             Err(excess) if excess.over != Over::Warn => Err(TooMuch {
                 refused: Refused::because(Refusal::EventTooLarge, format!("{namespace} {event}: {}", excess.bound)),
@@ -111,11 +115,12 @@ impl Guard {
     }
 
     /// Counts a message of the client. `Err`: it is one too many, and is not to go on.
-    pub(super) fn count(&mut self, namespace: &str, event: Option<&str>, bytes: u64, now: Instant) -> Result<(), TooMuch> {
-        let Err(excess) = self.meter.take(&self.rules.limits, self.payer, namespace, event, bytes, now) else { return Ok(()) };
-        let detail = format!("{namespace} {}: {}", event.unwrap_or_default(), excess.bound);
+    pub(super) fn count(&mut self, (namespace, event): What<'_>, bytes: u64, now: Instant) -> Result<(), TooMuch> {
+        let (name, bounds) = event.unwrap_or_default();
+        let Err(excess) = self.meter.take(&self.rules.limits, self.payer, bounds, bytes, now) else { return Ok(()) };
+        let detail = format!("{namespace} {name}: {}", excess.bound);
         if excess.over == Over::Warn {
-            self.note(Refusal::EventRate, &detail, true);
+            self.note(Refusal::EventRate, &detail, true, now);
             return Ok(());
         }
         Err(TooMuch {
@@ -150,7 +155,7 @@ impl Guard {
         if spoken.kind != Kind::Event {
             return self.malformed("a refresh with attachments");
         }
-        if let Err(too_much) = self.count(spoken.namespace, None, 0, now) {
+        if let Err(too_much) = self.count((spoken.namespace, None), 0, now) {
             return self.deny_over(spoken, &too_much, now);
         }
         let is_asked = self.asked.iter().any(|asked| matches!(asked.about, About::Refresh(_)));
@@ -190,7 +195,7 @@ impl Guard {
             }
             Err(refused) => {
                 self.rules.tally.refreshed("refused");
-                self.note(refused.refusal, refused.detail.as_deref().unwrap_or("a refresh"), false);
+                self.note(refused.refusal, refused.detail.as_deref().unwrap_or("a refresh"), false, now);
                 self.violated(now);
                 say::error(&refused)
             }

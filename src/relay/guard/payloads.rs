@@ -50,7 +50,7 @@ impl Guard {
             false => judge(payload, spoken, event).err()?,
         };
         if self.rules.access.is_shadow() {
-            self.note(refused.refusal, refused.detail.as_deref().unwrap_or_default(), true);
+            self.note(refused.refusal, refused.detail.as_deref().unwrap_or_default(), true, now);
             return None;
         }
         Some(self.deny(spoken, &refused, now))

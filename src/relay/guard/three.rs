@@ -18,10 +18,10 @@ impl Guard {
     }
 
     /// The app will say that the main namespace is joined. Where it may not be, that is when the client hears so.
-    pub(super) fn expect_main(&mut self) {
+    pub(super) fn expect_main(&mut self, now: Instant) {
         match self.rules.access.may_join(self.identity.as_ref(), MAIN) {
             Decision::Allow => {}
-            Decision::Shadow(rule) => self.note(Refusal::NamespaceRefused, &format!("{MAIN}: {rule}"), true),
+            Decision::Shadow(rule) => self.note(Refusal::NamespaceRefused, &format!("{MAIN}: {rule}"), true, now),
             Decision::Deny(_) => return,
         }
         self.spaces.set(MAIN, Standing::Sent);
@@ -32,7 +32,7 @@ impl Guard {
     pub(super) fn refuse_main(&mut self) {
         let Decision::Deny(rule) = self.rules.access.may_join(self.identity.as_ref(), MAIN) else { return };
         let refused = Refused::because(Refusal::NamespaceRefused, format!("{MAIN}: {rule}"));
-        self.note(refused.refusal, refused.detail.as_deref().unwrap_or(MAIN), false);
+        self.note_last(refused.refusal, refused.detail.as_deref().unwrap_or(MAIN));
         let parser = self.parser;
         self.tell_app(say::disconnect(parser, MAIN));
         self.tell_client(say::connect_error_of_three(MAIN, &refused));

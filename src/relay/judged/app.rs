@@ -22,9 +22,7 @@ pub struct App {
 /// What is kept for an app that has heard nothing yet: apps read the first request's headers and query, and no other's.
 #[derive(Debug)]
 pub struct First {
-    pub speaker: Speaker,
-    /// The member that was chosen for it.
-    pub member: Arc<Member>,
+    pub speaker: Arc<Speaker>,
 }
 
 /// Where a session is asked for by polling.

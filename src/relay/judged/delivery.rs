@@ -1,14 +1,16 @@
 //! Toward the app: its session is opened when somebody was accepted, packets are sent in bodies of 16, one POST after the
 //! other, and questions about tokens are answered.
 
+use std::{sync::Arc, time::Instant};
+
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 
 use super::{
     app::{First, Seat, Stage},
     hearing,
-    speaker::Toward,
+    speaker::{Speaker, Toward},
     visit::{self, Visit},
 };
 use crate::{
@@ -21,7 +23,9 @@ use crate::{
     relay::{
         Reason,
         exchange::{self, Wait},
+        polling, seating,
     },
+    upstream::{Member, NoMember},
 };
 
 /// What an app said to a POST.
@@ -29,6 +33,24 @@ pub struct Said {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
+}
+
+impl Said {
+    /// The same with the cookies of what was said before, which nobody else takes to the client.
+    pub fn after(mut self, earlier: Vec<HeaderValue>) -> Self {
+        if !earlier.is_empty() {
+            let own: Vec<HeaderValue> = self.cookies();
+            self.headers.remove(header::SET_COOKIE);
+            for cookie in earlier.into_iter().chain(own) {
+                self.headers.append(header::SET_COOKIE, cookie);
+            }
+        }
+        self
+    }
+
+    pub fn cookies(&self) -> Vec<HeaderValue> {
+        self.headers.get_all(header::SET_COOKIE).iter().cloned().collect()
+    }
 }
 
 /// An app's answer to a POST: `ok`, or a short reason.
@@ -39,7 +61,9 @@ const LARGEST_FIRST: usize = 64 * 1024;
 /// Sends everything that waits for the app. The last answer, when there was one; one that is no yes has ended the session.
 pub async fn deliver(visit: &Visit) -> Result<Option<Said>, Refused> {
     let _turn = visit.desk().sending.lock().await;
-    let mut last = None;
+    let mut last: Option<Said> = None;
+    // Of answers that are not the last.
+    let mut cookies = Vec::new();
     while visit.desk().has_for_app() {
         if visit.session.is_over() {
             // Whoever ended it tells the app.
@@ -49,7 +73,7 @@ pub async fn deliver(visit: &Visit) -> Result<Option<Said>, Refused> {
             && visit.judged.guard().may_open()
             && let Some(first) = visit.judged.app.begin()
         {
-            open_by_polling(visit, *first).await?;
+            cookies = open_by_polling(visit, *first).await?;
         }
         if visit.judged.app.stage() != Stage::Polling || visit.desk().is_handed_over() {
             return Ok(last);
@@ -59,7 +83,8 @@ pub async fn deliver(visit: &Visit) -> Result<Option<Said>, Refused> {
         let sent = visit.send_packets(&seat, packets).await.map_err(|error| visit.lost(&error))?;
         let said = read(visit, sent).await?;
         let is_yes = said.status.is_success();
-        last = Some(said);
+        cookies.extend(last.iter().flat_map(Said::cookies));
+        last = Some(said.after(std::mem::take(&mut cookies)));
         if !is_yes {
             visit.part(Reason::AppClosed);
             break;
@@ -90,15 +115,17 @@ pub async fn settle(visit: &Visit) {
     }
 }
 
-/// Opens the app's session as its first request would have, with what is known by now of who asks.
-pub async fn open_by_polling(visit: &Visit, first: First) -> Result<(), Refused> {
+/// Opens the app's session as its first request would have, with what is known by now of who asks. The cookies that the app sets
+/// with its answer: the client has long got its own.
+async fn open_by_polling(visit: &Visit, first: First) -> Result<Vec<HeaderValue>, Refused> {
     match ask_open(visit, first).await {
-        Ok(seat) => {
+        Ok((seat, cookies)) => {
             visit.judged.app.polls(seat);
+            visit.part_late();
             visit.session.confirm();
             // A GET that waits can go on to the app.
             visit.judged.nudge();
-            Ok(())
+            Ok(cookies)
         }
         Err((refused, reason)) => {
             visit.judged.app.lose();
@@ -108,14 +135,9 @@ pub async fn open_by_polling(visit: &Visit, first: First) -> Result<(), Refused>
     }
 }
 
-async fn ask_open(visit: &Visit, first: First) -> Result<Seat, (Refused, Reason)> {
+async fn ask_open(visit: &Visit, first: First) -> Result<(Seat, Vec<HeaderValue>), (Refused, Reason)> {
     let venue = &visit.venue;
-    let First { speaker, member } = first;
-    let identity = visit.judged.guard().identity().cloned();
-    let toward = Toward { member: &member, sid: None, identity: identity.as_ref() };
-    let request = speaker.get(venue, toward);
-    let answer = exchange::send(&visit.bench, venue, &member, request, Wait::Open(venue.patience.handshake)).await;
-    let answer = answer.map_err(|error| visit::meaning(&error))?;
+    let (answer, member) = ask_somewhere(visit, &first.speaker).await?;
     if answer.status() != StatusCode::OK {
         let said = format!("the app answered the handshake with {}", answer.status());
         return Err((Refused::because(Refusal::UpstreamFailed, said), Reason::AppClosed));
@@ -124,6 +146,7 @@ async fn ask_open(visit: &Visit, first: First) -> Result<Seat, (Refused, Reason)
     if answer.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
         return Err(invalid("the open packet came encoded although identity was asked for"));
     }
+    let cookies = polling::cookies(answer.headers());
     let collected = tokio::time::timeout(venue.patience.handshake, Limited::new(answer.into_body(), LARGEST_FIRST).collect());
     let body = collected
         .await
@@ -137,5 +160,28 @@ async fn ask_open(visit: &Visit, first: First) -> Result<Seat, (Refused, Reason)
     if let Some(rest) = rest.get(1..) {
         hearing::hear(&visit.judged, rest);
     }
-    Ok(Seat { sid: open.sid.into(), member, largest: open.max_payload })
+    Ok((Seat { sid: open.sid.into(), member, largest: open.max_payload }, cookies))
+}
+
+/// Asks the member that is chosen for whoever was accepted; when that one cannot be reached another one, once.
+async fn ask_somewhere(visit: &Visit, speaker: &Speaker) -> Result<(Response<Body>, Arc<Member>), (Refused, Reason)> {
+    let (venue, session) = (&visit.venue, &visit.session);
+    let identity = visit.judged.guard().identity().cloned();
+    let key = venue.hash.key(&speaker.asker(identity.as_ref()));
+    let ask = async |member: &Arc<Member>| {
+        let request = speaker.get(venue, Toward { member, sid: None, identity: identity.as_ref() });
+        exchange::send(&visit.bench, venue, member, request, Wait::Open(venue.patience.handshake)).await
+    };
+    let nobody = |error: NoMember| (Refused::because(Refusal::UpstreamUnavailable, error.to_string()), Reason::MemberGone);
+    session.settle_on(seating::at_last(&venue.pool, key, &session.member(), Instant::now()).map_err(nobody)?);
+    let mut member = session.member();
+    let mut answer = ask(&member).await;
+    if answer.as_ref().is_err_and(polling::is_unreached)
+        && let Ok(lease) = seating::elsewhere(&venue.pool, key, &member, Instant::now())
+    {
+        session.settle_on(lease);
+        member = session.member();
+        answer = ask(&member).await;
+    }
+    answer.map(|answer| (answer, member)).map_err(|error| visit::meaning(&error))
 }

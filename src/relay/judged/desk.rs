@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 
 use super::{
     super::guard::{Extent, Guard, Message, Out, Question, Seen, Side, Verdict},
-    Judged,
+    Judged, bounds,
     queue::{Full, Queue},
 };
 use crate::{codec::engine::Revision, policy::Refused, relay::Reason};
@@ -44,10 +44,14 @@ struct State {
     has_left: bool,
     /// The client was told not to come back.
     stays_closed: bool,
-    /// Since when the session is over and its client may still say goodbye.
+    /// Since when the session is over.
     parted: Option<Instant>,
+    /// Since when its client knows, and may still say goodbye.
+    told: Option<Instant>,
     /// A WebSocket carries it now.
     is_handed_over: bool,
+    /// Bytes that may wait in each direction.
+    most: usize,
 }
 
 /// The GET toward the app, of which there is one at most.
@@ -89,6 +93,8 @@ pub enum Next {
 
 /// Clients of a session that was ended for good say goodbye within this time: their POST is taken, their GET waits for it.
 const LINGERS: Duration = Duration::from_secs(5);
+/// What a client was last to hear waits for it so long: it was between two polls, or on its way from one network to another.
+const UNHEARD: Duration = Duration::from_secs(30);
 
 impl Judged {
     /// Shows a whole packet to the guard, and puts where they belong: the packet, if it may go on, and what the guard says to it.
@@ -96,22 +102,26 @@ impl Judged {
         let mut guard = self.guard();
         let mut state = self.desk.state();
         state.sort(&mut guard);
-        let (is_text, bytes) = match &message {
-            Message::Text(text) => (true, text.as_bytes()),
-            Message::Binary(bytes) => (false, bytes.as_slice()),
-        };
-        let verdict = guard.judge(&Seen { from, is_text, bytes, extent: Extent::Whole }, now);
-        let shown = match verdict {
-            Verdict::Pass => state.pass_on(from, message),
-            Verdict::Watch(scanner) if scanner.finish().is_ok() => state.pass_on(from, message),
-            Verdict::Replace(other) => state.pass_on(from, other),
-            Verdict::Drop => Shown::Kept,
-            // A whole message leaves nothing to wait for.
-            Verdict::Watch(_) | Verdict::More => Shown::Broken(Reason::MalformedPacket),
-            Verdict::Break(reason) => Shown::Broken(reason),
-        };
+        state.show(&mut guard, from, message, now)
+    }
+
+    /// Shows all packets of a client's body. Nothing of a body goes on of which a part may not: it is judged whole before anybody
+    /// can take of it, so the locks are held from its first packet to its last. Bodies are in memory already and bounded
+    /// (`socketio.max_payload`, packets of a body), and only their own session waits: a millisecond for a megabyte.
+    pub fn show_all(&self, messages: Vec<Message>, now: Instant) -> Result<(), Reason> {
+        let mut guard = self.guard();
+        let mut state = self.desk.state();
         state.sort(&mut guard);
-        shown
+        let before = state.for_app.len();
+        for message in messages {
+            if let Shown::Broken(reason) = state.show(&mut guard, Side::Client, message, now) {
+                // What the client was told of them stays true: the session ends.
+                state.for_app.truncate(before);
+                state.asked.clear();
+                return Err(reason);
+            }
+        }
+        Ok(())
     }
 
     /// Lets the guard look at the clocks. When to do so again.
@@ -146,6 +156,7 @@ impl Judged {
         if !state.is_handed_over {
             state.sort(&mut guard);
             state.is_handed_over = true;
+            self.fall_silent();
         }
         let waiting = state.for_client.take_all();
         drop((state, guard));
@@ -168,7 +179,8 @@ impl Judged {
     pub fn let_poll_go(&self) {
         let mut state = self.desk.state();
         if state.for_client.is_empty() {
-            let _ = state.for_client.push(noop());
+            let most = state.most;
+            let _ = state.for_client.push(noop(), most);
         }
         drop(state);
         self.poll.notify_one();
@@ -176,6 +188,8 @@ impl Judged {
 
     /// The session is over: nothing more is asked of the app, unless somebody is parting from it just now.
     pub fn over(&self) {
+        self.give_back();
+        self.fall_silent();
         let state = self.desk.state();
         if state.parted.is_none() {
             state.abort();
@@ -207,12 +221,15 @@ impl Desk {
     }
 
     /// What there is for this GET, in bodies of at most so many bytes.
-    pub fn next_for_client(&self, turn: u64, largest: usize) -> Next {
+    pub fn next_for_client(&self, turn: u64, largest: usize, now: Instant) -> Next {
         let mut state = self.state();
         if state.turn != turn || state.is_handed_over {
             return Next::LetGo;
         }
         if let Some(body) = state.for_client.next_body(largest) {
+            if state.parted.is_some() {
+                state.told = Some(now);
+            }
             return Next::Packets(body);
         }
         if let Some(failure) = state.failure.take() {
@@ -278,14 +295,22 @@ impl Desk {
     /// A packet for the client that nobody needs to judge.
     pub fn tell_client(&self, message: Message) {
         let mut state = self.state();
-        if !state.is_handed_over && state.for_client.push(message).is_err() {
+        let most = state.most;
+        if !state.is_handed_over && state.for_client.push(message, most).is_err() {
             state.end.get_or_insert(Reason::SlowReader);
         }
     }
 
     /// A packet of our own for the app, behind all others.
     pub fn tell_app(&self, message: Message) {
-        let _ = self.state().for_app.push(message);
+        let mut state = self.state();
+        let most = state.most;
+        let _ = state.for_app.push(message, most);
+    }
+
+    /// Nothing that waits goes to the app any more.
+    pub fn forget_for_app(&self) {
+        self.state().for_app.truncate(0);
     }
 
     /// The GET is answered with this instead of packets.
@@ -316,14 +341,21 @@ impl Desk {
         is_first
     }
 
+    /// Whether it is over.
+    pub fn has_parted(&self) -> bool {
+        self.state().parted.is_some()
+    }
+
     /// How much longer a client that was told to stay away may say goodbye, or one that was told something may come for it.
     pub fn lingers(&self, now: Instant) -> Option<Duration> {
         let state = self.state();
-        if !state.stays_closed && !state.has_left && state.for_client.is_empty() {
-            return None;
-        }
-        let since = now.saturating_duration_since(state.parted?);
-        LINGERS.checked_sub(since).filter(|left| !left.is_zero())
+        let parted = state.parted?;
+        let (since, patience) = match (state.for_client.is_empty(), state.stays_closed || state.has_left) {
+            (false, _) => (parted, UNHEARD),
+            (true, true) => (state.told.unwrap_or(parted), LINGERS),
+            (true, false) => return None,
+        };
+        patience.checked_sub(now.saturating_duration_since(since)).filter(|left| !left.is_zero())
     }
 
     /// A WebSocket carries the session now.
@@ -337,12 +369,31 @@ impl Desk {
 }
 
 impl State {
+    fn show(&mut self, guard: &mut Guard, from: Side, message: Message, now: Instant) -> Shown {
+        let (is_text, bytes) = match &message {
+            Message::Text(text) => (true, text.as_bytes()),
+            Message::Binary(bytes) => (false, bytes.as_slice()),
+        };
+        let verdict = guard.judge(&Seen { from, is_text, bytes, extent: Extent::Whole }, now);
+        let shown = match verdict {
+            Verdict::Pass => self.pass_on(from, message),
+            Verdict::Watch(scanner) if scanner.finish().is_ok() => self.pass_on(from, message),
+            Verdict::Replace(other) => self.pass_on(from, other),
+            Verdict::Drop => Shown::Kept,
+            // A whole message leaves nothing to wait for.
+            Verdict::Watch(_) | Verdict::More => Shown::Broken(Reason::MalformedPacket),
+            Verdict::Break(reason) => Shown::Broken(reason),
+        };
+        self.sort(guard);
+        shown
+    }
+
     fn pass_on(&mut self, from: Side, message: Message) -> Shown {
         let (queue, slow) = match from {
             Side::Client => (&mut self.for_app, Reason::AppStalled),
             Side::App => (&mut self.for_client, Reason::SlowReader),
         };
-        match queue.push(message) {
+        match queue.push(message, self.most) {
             Ok(()) => Shown::Passed,
             Err(Full) => Shown::Broken(slow),
         }
@@ -350,6 +401,8 @@ impl State {
 
     /// Puts what the guard says where it belongs, unless a WebSocket takes it.
     fn sort(&mut self, guard: &mut Guard) {
+        // Another configuration may allow other messages.
+        self.most = bounds::of_queue(guard.max_payload());
         if self.is_handed_over {
             return;
         }

@@ -1,13 +1,14 @@
 //! The one GET toward the app of a judged session. It runs in a task of its own, for clients' GETs come and go while it waits:
 //! whoever needs packets begins it unless it is under way, and what it brings goes by the guard to whoever asks next.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Response, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
+use http_body::Body as HttpBody;
+use http_body_util::BodyExt;
 
 use super::{
     app::{Seat, Stage},
-    delivery,
+    bounds, delivery,
     desk::Failure,
     hearing,
     speaker::Toward,
@@ -23,10 +24,6 @@ use crate::{
     },
     telemetry::panic,
 };
-
-/// An app's answer to a poll is held whole while it is judged. Apps make one of what waits for a client: more than this would
-/// not reach a client over a slow line before its next ping is due.
-const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 
 /// Begins a GET, unless one is under way or none is wanted.
 pub fn ensure(visit: &Visit) {
@@ -98,11 +95,35 @@ async fn fetch(visit: &Visit, seat: &Seat) -> Result<Bytes, (Failure, Reason)> {
     Ok(body)
 }
 
-async fn collect(visit: &Visit, body: Body) -> Result<Bytes, (Failure, Reason)> {
-    match tokio::time::timeout(visit.venue.patience.answer, Limited::new(body, LARGEST_ANSWER).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(_)) => Err(invalid("a poll's answer broke off or is too large")),
-        Err(_) => Err((Failure::Refused(Refusal::UpstreamTimeout.into()), Reason::AppStalled)),
+/// An app's answer, whole. It may take as long as it likes while it goes on speaking.
+async fn collect(visit: &Visit, mut body: Body) -> Result<Bytes, (Failure, Reason)> {
+    let most = bounds::of_answer(visit.venue.limits.message);
+    let length = HttpBody::size_hint(&body).exact().and_then(|length| usize::try_from(length).ok());
+    let too_large = || {
+        let detail = format!("a poll's answer has more than {most} bytes; apps may send more with a larger socketio.max_payload");
+        invalid(&detail)
+    };
+    if length.is_some_and(|length| length > most) {
+        return Err(too_large());
+    }
+    let mut collected = BytesMut::new();
+    loop {
+        let frame = tokio::time::timeout(visit.venue.patience.answer, body.frame()).await;
+        let frame = frame.map_err(|_| (Failure::Refused(Refusal::UpstreamTimeout.into()), Reason::AppStalled))?;
+        let Some(frame) = frame else { return Ok(collected.freeze()) };
+        let frame = frame.map_err(|_| invalid("a poll's answer broke off"))?;
+        let Ok(bytes) = frame.into_data() else { continue };
+        if bytes.len() > most - collected.len() {
+            return Err(too_large());
+        }
+        if collected.is_empty() && body.is_end_stream() {
+            return Ok(bytes);
+        }
+        if collected.is_empty() {
+            // Once: it may be as large as many messages.
+            collected.reserve(length.unwrap_or_default());
+        }
+        collected.extend_from_slice(&bytes);
     }
 }
 

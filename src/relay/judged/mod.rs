@@ -1,7 +1,9 @@
 //! A judged session between its transports: its guard, what waits for the client, and how questions about tokens are answered.
 
 pub mod app;
+mod bell;
 pub mod bodies;
+pub mod bounds;
 mod delivery;
 pub mod desk;
 mod fetch;
@@ -11,22 +13,30 @@ pub mod polling;
 pub mod queue;
 pub mod speaker;
 pub mod visit;
+pub mod watch;
 
 use std::{
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
     time::{Instant, SystemTime},
 };
 
-use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
 use app::App;
+use bell::Bell;
 use desk::Desk;
+use speaker::Speaker;
 
 use super::guard::{Guard, Question};
 use crate::{
     codec::engine::Revision,
-    policy::{Refused, auth::Verifier},
+    policy::{
+        Refused,
+        auth::{Identity, Verifier},
+        limit::{Limiter, Permit},
+    },
     relay::{Reason, Venue},
 };
 
@@ -37,15 +47,28 @@ pub struct Judged {
     pub revision: Revision,
     guard: Mutex<Guard>,
     /// Wakes the carriage of its WebSocket.
-    carriage: AtomicWaker,
+    carriage: Bell,
     /// Wakes a poll that waits.
     pub poll: Notify,
     /// The app's side.
     pub app: App,
     /// What lies between the guard and polls.
     pub desk: Desk,
-    /// The judge of tokens of a later configuration than the one it was opened under.
-    verifier: Mutex<Option<Arc<Verifier>>>,
+    /// In whose voice it speaks to its app while nobody asks for it: the last who has. `None`: it does not poll any more.
+    voice: Mutex<Option<(Arc<Venue>, Arc<Speaker>)>>,
+    /// Its end may be due at another time than before.
+    news: Notify,
+    /// The judges of a later configuration than the one it was opened under.
+    later: Mutex<Option<Judges>>,
+    /// What it counts as for the user whom its packets have named. `None`: it is over.
+    places: Mutex<Option<Vec<Permit>>>,
+}
+
+/// Who decides about a user whom a packet names.
+#[derive(Clone)]
+struct Judges {
+    verifier: Arc<Verifier>,
+    limiter: Arc<Limiter>,
 }
 
 impl Judged {
@@ -54,48 +77,124 @@ impl Judged {
         Self {
             revision,
             guard: Mutex::new(guard),
-            carriage: AtomicWaker::new(),
+            carriage: Bell::default(),
             poll: Notify::new(),
             app: App::default(),
             desk: Desk::new(revision),
-            verifier: Mutex::default(),
+            voice: Mutex::default(),
+            news: Notify::new(),
+            later: Mutex::default(),
+            places: Mutex::new(Some(Vec::new())),
         }
     }
 
     /// The guard. Never held across an await.
     pub fn guard(&self) -> MutexGuard<'_, Guard> {
-        self.guard.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.guard)
     }
 
-    /// Tokens are judged by this from here on, whatever the configuration was that its carriage began under.
-    pub fn go_by(&self, verifier: &Arc<Verifier>) {
-        *self.verifier.lock().unwrap_or_else(PoisonError::into_inner) = Some(verifier.clone());
+    /// Tokens and users are judged by these from here on, whatever the configuration was that its carriage began under.
+    pub fn go_by(&self, verifier: &Arc<Verifier>, limiter: &Arc<Limiter>) {
+        *lock(&self.later) = Some(Judges { verifier: verifier.clone(), limiter: limiter.clone() });
     }
 
-    fn verifier(&self, venue: &Venue) -> Arc<Verifier> {
-        let later = self.verifier.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        later.unwrap_or_else(|| venue.verifier.clone())
+    fn judges(&self, venue: &Venue) -> Judges {
+        let later = lock(&self.later).clone();
+        later.unwrap_or_else(|| Judges { verifier: venue.verifier.clone(), limiter: venue.limiter.clone() })
     }
 
-    /// The carriage wants to hear of news from elsewhere.
-    pub fn register(&self, waker: &std::task::Waker) {
-        self.carriage.register(waker);
+    /// Whether there may be news from elsewhere for the carriage since it asked the last time; it is woken when there is.
+    /// `known` is its waker as it gave it before.
+    pub fn has_rung(&self, known: &mut Option<Waker>, waker: &Waker) -> bool {
+        if known.as_ref().is_none_or(|known| !known.will_wake(waker)) {
+            *known = Some(waker.clone());
+            self.carriage.belong_to(Some(waker.clone()));
+        }
+        self.carriage.has_rung()
+    }
+
+    /// The carriage is gone.
+    pub fn carriage_left(&self) {
+        self.carriage.belong_to(None);
+    }
+
+    /// Somebody asks for it by polling.
+    pub fn speak_as(&self, venue: &Arc<Venue>, speaker: &Arc<Speaker>) {
+        *lock(&self.voice) = Some((venue.clone(), speaker.clone()));
+    }
+
+    fn voice(&self) -> Option<(Arc<Venue>, Arc<Speaker>)> {
+        lock(&self.voice).clone()
+    }
+
+    /// It does not poll any more.
+    fn fall_silent(&self) {
+        lock(&self.voice).take();
+        self.news.notify_one();
+    }
+
+    /// Its end may be due at another time than before.
+    pub fn look_again(&self) {
+        self.news.notify_one();
     }
 
     /// Somebody but its driver has given the guard something to say.
     pub fn nudge(&self) {
-        self.carriage.wake();
+        self.carriage.ring();
         self.poll.notify_one();
     }
 
     /// Finds out whom a token names and tells the guard. What the guard says to it is taken by whoever asked.
     pub async fn settle(&self, venue: &Venue, question: Question) {
         let clock = SystemTime::now();
-        let who = self.verifier(venue).who(&question.token, clock).await.map_err(Refused::from);
+        let Judges { verifier, limiter } = self.judges(venue);
+        let who = verifier.who(&question.token, clock).await.map_err(Refused::from);
         let who = who.and_then(|identity| match venue.ledger.revocations.judge(Some(&identity), None, clock) {
             None => Ok(identity),
             Some(struck) => Err(Reason::from(struck).refused()),
         });
-        self.guard().answered(question.number, who, Instant::now(), SystemTime::now());
+        let now = Instant::now();
+        let mut guard = self.guard();
+        let (who, place) = match who.and_then(|identity| Ok((take_place(&guard, &limiter, &identity, now)?, identity))) {
+            Ok((place, identity)) => (Ok(identity), place),
+            Err(refused) => (Err(refused), None),
+        };
+        guard.answered(question.number, who, now, SystemTime::now());
+        // Who may not join has not become the one it belongs to.
+        if guard.identity().is_some()
+            && let Some(places) = lock(&self.places).as_mut()
+        {
+            places.extend(place);
+        }
+        let accepted = guard.identity().cloned();
+        drop(guard);
+        self.look_again();
+        // What was revoked while the token was judged has found nobody here.
+        if let Some(struck) = venue.ledger.revocations.judge(accepted.as_ref(), None, SystemTime::now()) {
+            self.end(struck.into(), now);
+        }
+    }
+
+    /// What it counted as is given back.
+    fn give_back(&self) {
+        lock(&self.places).take();
+    }
+}
+
+/// A session that nobody was known to be of counts as one of its user from the first accepted token on, as one more handshake and
+/// as long as it lasts. Asked under the guard's lock, for tokens of several namespaces may be judged at the same time.
+fn take_place(guard: &Guard, limiter: &Limiter, identity: &Identity, now: Instant) -> Result<Option<Permit>, Refused> {
+    let Some(person) = identity.person().filter(|_| guard.identity().is_none()) else { return Ok(None) };
+    limiter.admit_user(person, now)?;
+    Ok(Some(limiter.hold_user_session(person)?))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Judges {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Judges")
     }
 }

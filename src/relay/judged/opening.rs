@@ -10,7 +10,7 @@ use std::{
 
 use http::{HeaderValue, Response, header};
 
-use super::{app::First, speaker::Speaker};
+use super::{app::First, speaker::Speaker, watch};
 use crate::{
     codec::engine::Open,
     config::socketio::Transport as Allowed,
@@ -33,6 +33,7 @@ const GLANCE: Duration = Duration::from_secs(1);
 /// A new session by polling, which its app does not hear of yet.
 pub fn open(bench: &Arc<Bench>, venue: &Arc<Venue>, admission: Admission, errand: Errand) -> Result<Response<Body>, Refused> {
     let (session, packet) = enter(bench, venue, admission, errand, Transport::Polling)?;
+    watch::begin(bench, &venue.metrics, &session);
     let mut answer = Response::new(body::full(packet));
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=UTF-8"));
@@ -50,12 +51,16 @@ pub fn enter(
     mut errand: Errand,
     transport: Transport,
 ) -> Result<(Arc<Session>, Vec<u8>), Refused> {
+    // A yes of ours would be the client library's sign to forget how often it has tried, and its CONNECT would come to nothing.
+    if venue.pool.is_out_of_reach(Instant::now()) {
+        return Err(Refused::because(Refusal::UpstreamUnavailable, "no member could be reached a moment ago"));
+    }
     let member = admission.seat.member().clone();
     let shown = errand.shown.take();
     let mut note = polling::blank(venue, &admission);
     note.is_local = true;
     note.sid = local_id(&errand);
-    let speaker = Speaker::new(errand);
+    let speaker = Arc::new(Speaker::new(errand));
     if speaker.weight() > LARGEST_FIRST {
         return Err(Refused::because(Refusal::HeadersTooMany, "the first request is kept for the app"));
     }
@@ -81,7 +86,10 @@ pub fn enter(
     let held = Held { lease: admission.seat.into_lease(venue)?, permits: admission.permits };
     let session = venue.session(note.key(), by, held);
     let judged = session.judged.clone().ok_or(Refusal::Internal)?;
-    judged.app.hold(First { speaker, member });
+    if transport == Transport::Polling {
+        judged.speak_as(venue, &speaker);
+    }
+    judged.app.hold(First { speaker });
     let session = venue.ledger.enter(session);
     wait_for_somebody(bench, venue, &session, waiting);
     Ok((session, open.write()))

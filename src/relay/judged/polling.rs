@@ -13,10 +13,10 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::{
-    super::guard::{Message, Side},
+    super::guard::Message,
     bodies,
     delivery::{self, Said},
-    desk::{Failure, Next, Shown, noop},
+    desk::{Failure, Next, noop},
     fetch,
     visit::Visit,
 };
@@ -33,8 +33,8 @@ use crate::{
 /// packets would have half a million.
 const MOST: usize = 4096;
 /// The wall clock and the timers' may disagree: nobody looks again at once.
-const MOMENT: Duration = Duration::from_millis(10);
-/// Bytes of a GET's answer, unless one packet alone has more: as many as an app's may have.
+pub const MOMENT: Duration = Duration::from_millis(10);
+/// Bytes of a GET's answer, unless one packet alone has more, or one with its attachments.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 
 /// The next packets of a session.
@@ -60,7 +60,7 @@ async fn wait(visit: &Visit, turn: u64) -> Result<Response<Body>, Refused> {
         // Heard from here on, so that nothing is said between looking and waiting.
         news.as_mut().enable();
         let again = visit.look();
-        match visit.desk().next_for_client(turn, LARGEST_ANSWER) {
+        match visit.desk().next_for_client(turn, LARGEST_ANSWER, Instant::now()) {
             Next::Packets(packets) => return Ok(packets_for(visit, packets)),
             Next::LetGo => {
                 // The news may have been for the newer one.
@@ -166,26 +166,32 @@ async fn read(visit: &Visit, incoming: Incoming) -> Result<Bytes, Refused> {
     Ok(packets)
 }
 
-/// Shows each packet to the guard. `true`: the client closes the session with them.
+/// Shows a body's packets to the guard. `true`: the client closes the session with them.
 fn show(visit: &Visit, body: &[u8]) -> Result<bool, Refused> {
     let revision = visit.session.revision;
-    let messages = bodies::of_client(revision, body, MOST);
-    for message in messages.map_err(|error| broken(visit, Reason::MalformedPacket, &error.to_string()))? {
-        if !bodies::may_be_polled(revision, &message) {
-            return Err(broken(visit, Reason::MalformedPacket, "a packet that is not sent by polling"));
-        }
-        let is_closing = matches!(&message, Message::Text(text) if text == "1");
-        if matches!(&message, Message::Text(text) if text.starts_with('4')) || matches!(message, Message::Binary(_)) {
-            visit.session.speaks(Instant::now());
-        }
-        match visit.judged.show(Side::Client, message, Instant::now()) {
-            // Also when the app is not to hear of it.
-            Shown::Passed | Shown::Kept if is_closing => return Ok(true),
-            Shown::Passed | Shown::Kept => {}
-            Shown::Broken(reason) => return Err(broken(visit, reason, reason.name())),
-        }
+    let malformed = |detail: &str| broken(visit, Reason::MalformedPacket, detail);
+    let mut messages = bodies::of_client(revision, body, MOST).map_err(|error| malformed(&error.to_string()))?;
+    let closing = messages.iter().position(|message| matches!(message, Message::Text(text) if text == "1"));
+    // Nobody reads on behind a goodbye.
+    messages.truncate(closing.map_or(messages.len(), |at| at + 1));
+    if !messages.iter().all(|message| bodies::may_be_polled(revision, message)) {
+        return Err(malformed("a packet that is not sent by polling"));
     }
-    Ok(false)
+    let now = Instant::now();
+    if messages.iter().any(is_spoken) {
+        visit.session.speaks(now);
+    }
+    visit.judged.show_all(messages, now).map_err(|reason| broken(visit, reason, reason.name()))?;
+    // Also when the app is not to hear of it.
+    Ok(closing.is_some())
+}
+
+/// Whether it is more than a heartbeat.
+fn is_spoken(message: &Message) -> bool {
+    match message {
+        Message::Text(text) => text.starts_with('4'),
+        Message::Binary(_) => true,
+    }
 }
 
 /// Nothing more of the client goes on, and its session is over.
@@ -200,7 +206,7 @@ async fn finish(visit: Visit, closes: bool) -> Result<Option<Said>, Refused> {
     let mut said = delivery::deliver(&visit).await?;
     delivery::settle(&visit).await;
     if let Some(later) = delivery::deliver(&visit).await? {
-        said = Some(later);
+        said = Some(later.after(said.map(|said| said.cookies()).unwrap_or_default()));
     }
     if closes {
         visit.desk().leave();

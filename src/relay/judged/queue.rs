@@ -17,6 +17,8 @@ pub struct Queue {
     aside: Vec<Message>,
     /// What both cost, in bytes.
     size: usize,
+    /// What ours have cost since everything was last taken.
+    ours: usize,
 }
 
 /// There are too many: whoever should take them does not.
@@ -25,27 +27,35 @@ pub struct Full;
 
 /// Packets a body may have.
 pub const MOST: usize = 16;
-/// Bytes that may wait, and what keeping a packet costs beside its own. A GET toward the app begins only when everything of the
-/// one before has been taken, so that two of the largest answers are more than there ever is.
-const LARGEST: usize = 32 * 1024 * 1024;
+/// Bytes that keeping a packet costs beside its own.
 const A_PACKET: usize = 64;
 /// Of a client that takes nothing while it makes the gate talk, so much is borne.
-const LARGEST_WITH_OURS: usize = 4 * 1024 * 1024;
+const MOST_OF_OURS: usize = 4 * 1024 * 1024;
 
 impl Queue {
     pub fn new(revision: Revision) -> Self {
         Self { revision, ..Self::default() }
     }
 
-    pub fn push(&mut self, message: Message) -> Result<(), Full> {
-        self.make_room_for(&message, LARGEST)?;
+    /// One that passes, where so many bytes may wait. One that is larger alone waits all the same: it was bounded where it was read.
+    pub fn push(&mut self, message: Message, largest: usize) -> Result<(), Full> {
+        let cost = cost(self.revision, &message);
+        if self.size > 0 && self.size + cost > largest {
+            return Err(Full);
+        }
+        self.size += cost;
         self.waiting.push_back(message);
         Ok(())
     }
 
     /// One of ours, which must not stand just anywhere: it waits for [`Queue::settle`].
     pub fn push_aside(&mut self, message: Message) -> Result<(), Full> {
-        self.make_room_for(&message, LARGEST_WITH_OURS)?;
+        let cost = cost(self.revision, &message);
+        if self.ours + cost > MOST_OF_OURS {
+            return Err(Full);
+        }
+        self.size += cost;
+        self.ours += cost;
         self.aside.push(message);
         Ok(())
     }
@@ -66,7 +76,7 @@ impl Queue {
                 break;
             }
             for message in self.waiting.drain(..together) {
-                self.size -= A_PACKET + bodies::size(self.revision, &message);
+                self.size -= cost(self.revision, &message);
                 bodies::write(self.revision, &message, &mut body);
             }
             count += together;
@@ -74,28 +84,39 @@ impl Queue {
                 break;
             }
         }
+        if self.waiting.is_empty() && self.aside.is_empty() {
+            self.ours = 0;
+        }
         (count > 0).then_some(body)
     }
 
     /// Everything, in order.
     pub fn take_all(&mut self) -> Vec<Message> {
         self.settle();
-        self.size = 0;
+        (self.size, self.ours) = (0, 0);
         self.waiting.drain(..).collect()
+    }
+
+    /// Takes back what was put in behind so many packets, and what waits aside.
+    pub fn truncate(&mut self, length: usize) {
+        let behind = self.waiting.split_off(length.min(self.waiting.len()));
+        for message in behind.into_iter().chain(self.aside.drain(..)) {
+            self.size -= A_PACKET + bodies::size(self.revision, &message);
+        }
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
     }
 
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
+}
 
-    fn make_room_for(&mut self, message: &Message, largest: usize) -> Result<(), Full> {
-        // One that is larger than everything may be goes alone: it was bounded where it was read.
-        if self.size > 0 && self.size + bodies::size(self.revision, message) > largest {
-            return Err(Full);
-        }
-        self.size += A_PACKET + bodies::size(self.revision, message);
-        Ok(())
-    }
+fn cost(revision: Revision, message: &Message) -> usize {
+    A_PACKET + bodies::size(revision, message)
 }
 
 /// How many binary messages follow this one and belong to it.

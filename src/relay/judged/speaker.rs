@@ -18,6 +18,7 @@ use crate::{
         Venue,
         errand::Errand,
         outgoing::{self, Told},
+        seating::Asker,
     },
     upstream::Member,
 };
@@ -55,6 +56,11 @@ impl Speaker {
         target + headers.sum::<usize>()
     }
 
+    /// Who asks, as far as the choice of a member goes.
+    pub fn asker<'a>(&'a self, identity: Option<&'a Identity>) -> Asker<'a> {
+        Asker { identity, address: self.client.address, headers: &self.parts.headers }
+    }
+
     /// A GET: opens a session, or asks for its next packets.
     pub fn get(&self, venue: &Venue, toward: Toward<'_>) -> Request<Body> {
         let mut request = self.request(venue, toward);
@@ -66,12 +72,12 @@ impl Speaker {
     }
 
     /// A POST of packets. Its length is known, for some servers ignore bodies without one.
-    pub fn post(&self, venue: &Venue, toward: Toward<'_>, packets: Vec<u8>) -> Request<Body> {
+    pub fn post(&self, venue: &Venue, toward: Toward<'_>, packets: Body) -> Request<Body> {
         let mut request = self.request(venue, toward);
         *request.method_mut() = Method::POST;
         let text = HeaderValue::from_static("text/plain;charset=UTF-8");
         request.headers_mut().insert(header::CONTENT_TYPE, text);
-        request.map(|()| body::full(packets))
+        request.map(|()| packets)
     }
 
     /// A WebSocket handshake, but for its own headers: opens a session, or upgrades one.

@@ -73,6 +73,16 @@ impl Visit {
         self.close(reason);
     }
 
+    /// An app that has opened its session just now, when it was over already, is told so. Otherwise whoever ended it did.
+    pub fn part_late(&self) {
+        if self.desk().has_parted() {
+            // It has not heard of anybody, and does not now.
+            self.desk().forget_for_app();
+            let visit = self.clone();
+            self.bench.tasks.spawn(async move { visit.farewell().await });
+        }
+    }
+
     /// It is over without words: for the ledger, and for whoever waits.
     pub fn close(&self, reason: Reason) {
         self.venue.ledger.close(&self.session, reason);
@@ -103,8 +113,9 @@ impl Visit {
     pub async fn send_packets(&self, seat: &Seat, packets: Vec<u8>) -> Result<http::Response<Body>, ExchangeError> {
         let identity = self.judged.guard().identity().cloned();
         let toward = Toward { member: &seat.member, sid: Some(&seat.sid), identity: identity.as_ref() };
-        let request = self.speaker.post(&self.venue, toward, packets);
-        let wait = exchange::Wait::Request(Some(self.session.key), self.venue.patience.answer, None);
+        let (body, upload) = exchange::whole_body(packets);
+        let request = self.speaker.post(&self.venue, toward, body);
+        let wait = exchange::Wait::Request(Some(self.session.key), self.venue.patience.answer, upload);
         exchange::send(&self.bench, &self.venue, &seat.member, request, wait).await
     }
 

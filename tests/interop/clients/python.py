@@ -19,7 +19,7 @@ engineio.payload.Payload.max_decode_packets = 1000
 
 
 class Client:
-    async def connect(self, url, transports=None, headers=None, always=None, auth=None, namespaces=("/",)):
+    async def connect(self, url, path="socket.io", transports=None, headers=None, always=None, auth=None, namespaces=("/",)):
         """`headers` are those of `connect()`: the client sends them with the handshake and the upgrade, and with no poll.
         `always` are sent with every request."""
         session = aiohttp.ClientSession(headers=always) if always else None
@@ -27,7 +27,7 @@ class Client:
         for namespace in namespaces:
             self.listen(namespace)
         asked = {"headers": headers or {}, "auth": auth, "transports": transports, "namespaces": list(namespaces)}
-        await self.sio.connect(url, **asked, wait_timeout=10)
+        await self.sio.connect(url, socketio_path=path, **asked, wait_timeout=10)
         return {"transport": self.sio.transport()}
 
     def listen(self, namespace):

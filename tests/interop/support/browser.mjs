@@ -19,8 +19,8 @@ const LIBRARY = fileURLToPath(new URL("../node_modules/socket.io-client/dist/soc
 const HTML = `<!doctype html><meta charset="utf-8"><title>A page elsewhere</title><script src="/socket.io.min.js"></script>`;
 const PAGE = { "index.html": HTML, "socket.io.min.js": readFileSync(LIBRARY) };
 
-/** Starts Chromium. It makes no connections of its own accord, and takes the gate's home-made certificate. */
-export function launch() {
+/** Starts Chromium. It makes no connections of its own accord, and takes the gate's home-made certificate if `trusting`. */
+export function launch({ trusting = true } = {}) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: [
@@ -33,7 +33,7 @@ export function launch() {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
-      "--ignore-certificate-errors",
+      ...(trusting ? ["--ignore-certificate-errors"] : []),
     ],
   });
 }

@@ -74,29 +74,35 @@ export class Served {
 }
 
 /**
- * The gate with a configuration of an example, by its path in `examples/`. Each text of `exchange` must stand in the file.
- * What the file says of the gate's own addresses and of its log is laid over, so that tests find it and can read it.
+ * The gate with configurations of an example, by their paths in `examples/`: one, or several of which later ones win. Each text of
+ * `exchange` must stand in them. What they say of the gate's own addresses and of its log is laid over, so that tests find the gate
+ * and can read what it writes.
  */
-export function gateOf(path, exchange = {}, env = {}) {
-  return Gate.open(() => exchanged(path, exchange), { ...FOUND_AND_READ, ...env });
+export function gateOf(paths, exchange = {}, env = {}) {
+  return Gate.open(() => exchanged(paths, exchange), { ...FOUND_AND_READ, ...env });
 }
 
-/** The gate with the variables of an example's file of variables alone. */
+/** The gate with the variables of an example's file alone. */
 export function gateByEnv(path, exchange = {}, env = {}) {
-  return Gate.open(null, { ...variables(exchanged(path, exchange)), ...FOUND_AND_READ, ...env });
+  return Gate.open(null, { ...variablesOf(path, exchange), ...FOUND_AND_READ, ...env });
 }
 
-/** A file of an example with other addresses in it. */
-export function exchanged(path, exchange) {
-  const text = readFileSync(join(EXAMPLES, path), "utf8");
-  return Object.entries(exchange).reduce((text, [theirs, ours]) => {
-    if (!text.includes(theirs)) throw new Error(`examples/${path} does not say ${theirs}`);
-    return text.replaceAll(theirs, ours);
-  }, text);
+/** The variables in a file of an example, with other addresses in it. */
+export function variablesOf(path, exchange = {}) {
+  return variables(exchanged(path, exchange)[0]);
 }
 
-/** `NAME=value` lines as a shell and compose read them, quotes around a value taken off. */
-export function variables(text) {
+/** The texts of an example's files, with other addresses in them. */
+export function exchanged(paths, exchange) {
+  const texts = [paths].flat().map((path) => readFileSync(join(EXAMPLES, path), "utf8"));
+  const absent = Object.keys(exchange).find((theirs) => !texts.some((text) => text.includes(theirs)));
+  if (absent) throw new Error(`${paths} does not say ${absent}`);
+  const exchangeAll = (text) => Object.entries(exchange).reduce((text, [theirs, ours]) => text.replaceAll(theirs, ours), text);
+  return texts.map(exchangeAll);
+}
+
+// `NAME=value` lines as a shell and compose read them, quotes around a value taken off.
+function variables(text) {
   const lines = text.split("\n").filter((line) => /^[A-Za-z_]\w*=/.test(line));
   return Object.fromEntries(lines.map((line) => /^(\w+)=(["']?)(.*?)\2$/.exec(line)).map(([, name, , value]) => [name, value]));
 }

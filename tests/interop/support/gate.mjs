@@ -25,21 +25,16 @@ export class Gate {
     return gate;
   }
 
-  /**
-   * Starts a gate with the TOML that `write(folder)` returns, one text or several to lay over each other, or by `env` alone.
-   * It must log as JSON.
-   */
+  /** Starts a gate with the TOML text (or texts, later ones win) that `write(folder)` returns, or by `env` alone. It must log as JSON. */
   static async open(write, env = {}) {
     const gate = new Gate();
     gate.folder = mkdtempSync(join(tmpdir(), "sockgate-interop-"));
     gate.lines = [];
     const values = ["run"];
-    if (write) {
-      [write(gate.folder)].flat().forEach((text, place) => {
-        const file = join(gate.folder, place === 0 ? "sockgate.toml" : `over-${place}.toml`);
-        writeFileSync(file, text, { mode: 0o600 });
-        values.push("--config", file);
-      });
+    for (const [index, text] of [write?.(gate.folder) ?? []].flat().entries()) {
+      const file = join(gate.folder, index ? `sockgate-${index}.toml` : "sockgate.toml");
+      writeFileSync(file, text, { mode: 0o600 });
+      values.push("--config", file);
     }
     await gate.#run(values, env);
     return gate;

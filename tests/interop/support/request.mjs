@@ -6,10 +6,10 @@ import { Agent as TlsAgent, request as askTls } from "node:https";
 import { within } from "./wait.mjs";
 
 /** `{ status, headers, rawHeaders, text }` of one request on a connection of its own; the path is sent as it is written. */
-export async function ask(stage, path, { method = "GET", headers = {}, body, signal } = {}) {
+export async function ask(stage, path, { method = "GET", headers = {}, body, signal, localAddress } = {}) {
   const { hostname, port, protocol } = new URL(stage.url);
   const [send, agent] = protocol === "https:" ? [askTls, new TlsAgent()] : [askPlain, new Agent()];
-  const options = { hostname, port, path, method, agent, signal, ...stage.trust };
+  const options = { hostname, port, path, method, agent, signal, localAddress, ...stage.trust };
   const asked = send({ ...options, headers: { connection: "close", ...headers } });
   asked.end(body);
   const [answer] = await within("an answer", once(asked, "response"));

@@ -154,7 +154,7 @@ export class Rooms {
       "behind-nginx.toml": { 15002: this.frontPort },
     };
     exchanges["sockgate-open.toml"] = exchanges["sockgate.toml"];
-    const texts = files.map((file) => exchanged(`${EXAMPLE}/${file}`, exchanges[file] ?? {}));
+    const texts = files.flatMap((file) => exchanged(`${EXAMPLE}/${file}`, exchanges[file] ?? {}));
     const port = "127.0.0.1:0";
     const found = { SOCKGATE_LISTEN__ADDRESS: port, SOCKGATE_ADMIN__ADDRESS: port, SOCKGATE_LOG__FORMAT: "json" };
     this.gate = await Gate.open(() => texts, found);
@@ -183,7 +183,7 @@ export class Rooms {
   // A file of the example with other ports in it, in this test's folder.
   #written(name, exchange) {
     const file = join(this.folder, name);
-    writeFileSync(file, exchanged(`${EXAMPLE}/${name}`, exchange));
+    writeFileSync(file, exchanged(`${EXAMPLE}/${name}`, exchange)[0]);
     return file;
   }
 

@@ -176,6 +176,9 @@ async fn a_preflight_is_refused_for_strange_pages_methods_and_headers() {
         assert_eq!(ask.send().await.refusal(), (403, "preflight_refused".into()));
     }
     app.heard_nothing();
+    for refusal in ["origin_refused", "preflight_refused"] {
+        gate.record(&[("method", "OPTIONS"), ("kind", "preflight"), ("refusal", refusal)]).await;
+    }
 }
 
 #[tokio::test]

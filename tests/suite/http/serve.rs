@@ -578,6 +578,26 @@ mod ends {
     }
 
     #[tokio::test]
+    async fn a_connection_that_is_told_before_it_spoke_has_its_first_request_answered() {
+        for speaks in BOTH {
+            let Served { mut client, finish, mut task, .. } = served(speaks, shape(), hello).await;
+            finish.cancel();
+            match speaks {
+                Speaks::Http1 => {
+                    client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+                    assert!(String::from_utf8(until_end(&mut client).await).unwrap().ends_with("hello"));
+                }
+                Speaks::Http2 => {
+                    let mut sender = http2_client(client).await;
+                    let answer = get(&mut sender).await.unwrap();
+                    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "hello");
+                }
+            }
+            soon("the connection's task ends", &mut task).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
     async fn a_request_under_way_is_answered_before_leaving() {
         for speaks in BOTH {
             let (began, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));

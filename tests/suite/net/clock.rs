@@ -95,3 +95,15 @@ fn a_client_that_takes_nothing_is_due_whatever_else_goes_on() {
     drop(open);
     assert_eq!(clock.due(&PATIENCE).unwrap().1, Deadline::Write, "the sooner of two");
 }
+
+#[test]
+fn a_first_request_is_expected_for_a_moment_until_something_of_it_came() {
+    for http2 in [false, true] {
+        let (clock, born) = clock(http2);
+        assert_eq!(clock.expects_until(), Some(after(born, 1)));
+        clock.heard(1, born);
+        assert_eq!(clock.expects_until(), http2.then(|| after(born, 1)), "an HTTP/2 preface is no request yet");
+        clock.heard(100, born);
+        assert_eq!(clock.expects_until(), None);
+    }
+}

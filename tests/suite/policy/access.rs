@@ -12,8 +12,9 @@ use sockgate::{
     },
     http::path,
     policy::{
-        access::{Book, Decision, RuleId, matches},
+        access::{Book, Decision, RuleId},
         auth::{Identity, SealedIdentity},
+        wild::matches,
     },
 };
 

@@ -66,7 +66,8 @@ impl Life {
     }
 
     fn say(&mut self, namespace: &str, event: Option<&str>, bytes: u64, now: Instant) -> Result<(), Excess> {
-        self.meter.take(&self.limits, self.payer, namespace, event, bytes, now)
+        let bounds = event.map(|event| self.limits.bounds(namespace, event)).unwrap_or_default();
+        self.meter.take(&self.limits, self.payer, bounds, bytes, now)
     }
 
     /// How many of so many events pass at one moment.
@@ -221,9 +222,10 @@ fn sizes_of_events_are_bounded_each_by_its_name() {
         ..open()
     };
     let limits = limits(&limit, now);
-    let sizes = ["other", "chat:x", "chat:long", "typing"].map(|name| limits.size_of("/", name));
+    let sizes = ["other", "chat:x", "chat:long", "typing"].map(|name| limits.size_of(limits.bounds("/", name)));
     assert_eq!(sizes, [Some(500), Some(100), Some(100), Some(500)], "the smallest that refuses");
-    assert_eq!(PacketLimits::new(&open(), &Counter::default(), now).size_of("/", "other"), None);
+    let open = PacketLimits::new(&open(), &Counter::default(), now);
+    assert_eq!(open.size_of(open.bounds("/", "other")), None);
     let cases = [
         ("other", 500, None),
         ("other", 501, Some((Over::Drop, "limit.event[0].size"))),
@@ -239,7 +241,11 @@ fn sizes_of_events_are_bounded_each_by_its_name() {
         };
         let mut life = Life::new(&limits, ana(&limits));
         assert_eq!(life.say("/", Some(name), bytes, now), expected, "{name} of {bytes}");
-        assert_eq!(limits.oversize("/", name, bytes), expected, "the same of one that has grown: {name} of {bytes}");
+        assert_eq!(
+            limits.oversize(limits.bounds("/", name), bytes),
+            expected,
+            "the same of one that has grown: {name} of {bytes}"
+        );
     }
 }
 

@@ -162,6 +162,21 @@ async fn what_comes_with_the_apps_open_packet_is_not_lost() {
 }
 
 #[tokio::test]
+async fn cookies_of_the_apps_first_answer_go_with_the_post_that_it_was_asked_for() {
+    let (app, gate) = secure_pair(by_connect).await;
+    for client in gate.clients() {
+        let opened = client.get(OPEN).send().await;
+        assert_eq!(opened.header("set-cookie"), None);
+        let session = Session::of(&client, &opened, None, None);
+        let answer = session.post(&connect(&Issuer::default().token("ana"))).send().await;
+        assert_eq!((answer.status, answer.header("set-cookie")), (200, Some("lang=en")), "and not the app's own session id");
+        let answer = session.post("42[\"y\"]").send().await;
+        assert_eq!((answer.status, answer.header("set-cookie")), (200, None));
+    }
+    assert!(app.requests().len() > 2);
+}
+
+#[tokio::test]
 async fn a_session_of_our_own_is_no_other_gates() {
     let app = App::start().await;
     let (one, two) = (before(&app, by_connect).await, before(&app, by_connect).await);

@@ -204,6 +204,29 @@ async fn a_session_that_polls_have_opened_meanwhile_is_upgraded_at_the_app() {
 }
 
 #[tokio::test]
+async fn a_handshake_is_refused_for_a_moment_after_the_app_could_not_be_dialed() {
+    let (app, gate) = pair().await;
+    // What clients take for a success, for the gate has not asked yet.
+    let session = Session::open_as(&gate.client(), None, Some(PAGE)).await;
+    let mut websocket = open(&gate).await;
+    app.stop();
+    let lost = session.post(&connect("ana")).send().await;
+    assert_eq!(lost.refusal(), (400, "session_unknown".into()));
+    websocket.text(&connect("ana")).await;
+    assert_eq!(websocket.close_code().await, Some(1014));
+    let polling = gate.client().get(OPEN).origin(PAGE).send().await;
+    assert_eq!(polling.refusal(), (503, "upstream_unavailable".into()));
+    let websocket = gate.client().upgrade(OPEN_WEBSOCKET).origin(PAGE).open().await.expect_err("refused");
+    assert_eq!(websocket.refusal(), (503, "upstream_unavailable".into()));
+    gate.is_empty().await;
+    eventually("the app is asked for again", async || {
+        let answer = gate.client().get(OPEN).origin(PAGE).send().await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_session_that_polls_may_upgrade_as_ever() {
     let (app, gate) = pair().await;
     let session = Session::open_as(&gate.client(), None, Some(PAGE)).await;

@@ -95,6 +95,47 @@ async fn a_binary_event_stays_in_one_body() {
 }
 
 #[tokio::test]
+async fn messages_as_large_as_max_payload_go_both_ways() {
+    let app = App::start().await;
+    let gate = before(&app, |settings| judged(settings).set("socketio.max_payload", "50 MB")).await;
+    let session = joined_session(&gate).await;
+    let large = format!("42[\"large\",\"{}\"]", "x".repeat(24_000_000));
+    let both = [large.as_str(), &large].join(SEPARATOR);
+    assert_eq!(session.post(&both).send().await.text(), "ok");
+    // The app says both at once; a client gets them one by one.
+    for _ in 0..2 {
+        assert!(session.poll().send().await.text() == large, "they come back as they went");
+    }
+    assert_eq!(polls(&app), 2, "one for its name, one for both");
+    assert_eq!(session.exchange("42[\"small\"]").await, "42[\"small\"]", "the session goes on");
+}
+
+#[tokio::test]
+async fn what_an_app_says_at_once_is_bounded() {
+    let app = App::start().await;
+    let gate = before(&app, judged).await;
+    let session = joined_session(&gate).await;
+    let large = format!("42[\"large\",\"{}\"]", "x".repeat(20_000_000));
+    app.push(&large);
+    assert_eq!(session.poll().send().await.status, 502);
+    gate.is_empty().await;
+}
+
+#[tokio::test]
+async fn what_polls_have_not_taken_comes_with_the_websocket_however_long_it_is() {
+    let (app, gate) = judged_pair().await;
+    let session = joined_session(&gate).await;
+    let events: Vec<String> = (0..18).map(|number| format!("42[\"n\",{number},\"{}\"]", "x".repeat(300_000))).collect();
+    events.iter().for_each(|event| app.push(event));
+    let answer = session.poll().send().await.text();
+    assert_eq!(answer.split(SEPARATOR).count(), 16);
+    let mut websocket = session.upgrade_well().await;
+    for event in &events[16..] {
+        assert!(websocket.next_text().await == *event, "the rest comes in order");
+    }
+}
+
+#[tokio::test]
 async fn packets_of_a_namespace_wait_for_the_apps_yes() {
     let (app, gate) = judged_pair().await;
     let session = Session::open(&gate.client(), &Issuer::default().token("ana")).await;
@@ -261,7 +302,13 @@ async fn the_apps_goodbye_is_passed_on() {
 async fn malformed_packets_end_the_session_and_go_no_further() {
     let (app, gate) = judged_pair().await;
     let many = vec!["42[\"x\"]"; 4097].join(SEPARATOR);
-    for packets in ["42", "42[\"x\"", "4\"27[1]\"", "2probe", "5", "0{}", "", "bAQID", "b!", "42[\"x\"]\u{1e}", many.as_str()] {
+    let odd = ["42", "42[\"x\"", "4\"27[1]\"", "2probe", "5", "0{}", "", "bAQID", "b!", "42[\"x\"]\u{1e}", many.as_str()];
+    // Nor do well-formed ones of the same body.
+    let behind_others = odd.map(|packets| ["42[\"fine\"]", "40/new,", packets].join(SEPARATOR));
+    let torn = ["451-[\"b\",{\"_placeholder\":true,\"num\":0}]", "bAQID", "bAQID"].join(SEPARATOR);
+    let before_others = ["42[\"fine\"]", "42", "42[\"fine\"]"].join(SEPARATOR);
+    let mixed = [torn.as_str(), before_others.as_str()];
+    for packets in odd.into_iter().chain(behind_others.iter().map(String::as_str)).chain(mixed) {
         let session = joined_session(&gate).await;
         let before = posts(&app).len();
         let poll = tokio::spawn(session.poll().send());

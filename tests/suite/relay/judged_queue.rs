@@ -1,7 +1,10 @@
 //! Packets that wait for their polling body: 16 at most, in order, binary events whole, our own words only where they may stand.
 
 use proptest::{collection::vec, prelude::*};
-use sockgate::relay::{guard::Message, judged::queue::Queue};
+use sockgate::relay::{
+    guard::Message,
+    judged::{bounds, queue::Queue},
+};
 
 fn text(text: &str) -> Message {
     Message::Text(text.into())
@@ -10,7 +13,7 @@ fn text(text: &str) -> Message {
 fn queue(messages: &[Message]) -> Queue {
     let mut queue = Queue::default();
     for message in messages {
-        queue.push(message.clone()).expect("there is room");
+        queue.push(message.clone(), usize::MAX).expect("there is room");
     }
     queue
 }
@@ -45,7 +48,7 @@ fn attachments_stay_with_their_event() {
 fn our_own_words_wait_until_they_may_stand() {
     let mut queue = queue(&[text("451-[\"b\"]")]);
     queue.push_aside(text("42[\"ours\"]")).expect("there is room");
-    queue.push(Message::Binary(vec![1])).expect("there is room");
+    queue.push(Message::Binary(vec![1]), usize::MAX).expect("there is room");
     queue.settle();
     assert_eq!(bodies(queue, usize::MAX), ["451-[\"b\"]\u{1e}bAQ==\u{1e}42[\"ours\"]"]);
 }
@@ -58,6 +61,34 @@ fn who_takes_nothing_is_not_waited_for_for_ever() {
     assert!((1000..10_000).contains(&kept), "{kept}");
     assert_eq!(queue.take_all().len(), kept);
     queue.push_aside(words).expect("there is room again");
+}
+
+#[test]
+fn our_words_find_room_beside_large_packets() {
+    let mut queue = Queue::default();
+    queue.push(text(&"4".repeat(6_000_000)), usize::MAX).expect("one is never too many");
+    queue.push_aside(text("42[\"ours\"]")).expect("it is short");
+}
+
+#[test]
+fn packets_wait_up_to_a_bound() {
+    let most = bounds::of_queue(1_000_000);
+    let mut queue = Queue::default();
+    let packet = text(&"4".repeat(1_000_000));
+    let kept = (0..1_000).take_while(|_| queue.push(packet.clone(), most).is_ok()).count();
+    assert!((32..40).contains(&kept), "{kept}");
+    assert!(queue.next_body(usize::MAX).is_some());
+    queue.push(packet, most).expect("there is room again");
+}
+
+#[test]
+fn bounds_follow_the_largest_message() {
+    for max_payload in [0, 1_000_000, 100_000_000, 5_000_000_000] {
+        let in_base64 = usize::try_from(max_payload / 3 * 4).expect("64 bits");
+        assert!(bounds::of_answer(max_payload) >= in_base64 + 16 * 1024 * 1024, "{max_payload}");
+        assert_eq!(bounds::of_queue(max_payload), 2 * bounds::of_answer(max_payload));
+    }
+    assert_eq!(bounds::of_queue(u64::MAX), usize::MAX);
 }
 
 proptest! {

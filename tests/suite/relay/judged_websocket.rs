@@ -59,6 +59,38 @@ fn error_of(answer: &str, id: u64) -> Value {
 }
 
 #[tokio::test]
+async fn a_session_has_one_line_a_second_for_each_rule_and_the_rest_is_counted() {
+    let app = App::start().await;
+    let gate = before(&app, |settings| {
+        let rules = "[{ events = ['say:*'], rate = '1/1h', over = 'warn' }, { events = ['*'], size = '10 B', over = 'warn' }]";
+        judged(settings).set("limit.event", Literal::raw(rules))
+    })
+    .await;
+    let mut websocket = open_joined(&gate.client()).await;
+    for number in 0..200 {
+        // Names are the client's to choose.
+        let text = format!("42[\"say:{number}\"]");
+        websocket.text(&text).await;
+        assert_eq!(websocket.next_text().await, text);
+    }
+    websocket.close(1000, "").await;
+    assert_eq!(websocket.close_code().await, Some(1000));
+    gate.has_sessions("websocket", 0).await;
+    gate.record(&[("message", "packets would be refused")]).await;
+    let records = gate.records();
+    let lines = |message: &str| -> Vec<&Value> { records.iter().filter(|record| record["message"] == message).collect() };
+    let (each, rest) = (lines("packet would be refused"), lines("packets would be refused"));
+    let left_out: u64 = each.iter().chain(&rest).filter_map(|record| record["left_out"].as_u64()).sum();
+    let told = each.len() as u64 + left_out;
+    let counted = gate.metrics().await;
+    assert!(each.len() <= 20, "{} lines", each.len());
+    assert!(told >= 199, "{told} of them: {counted}");
+    let series = "sockgate_shadowed_total{reason=\"event_rate\"";
+    let total: f64 = counted.lines().filter_map(|line| line.strip_prefix(series)?.split_once("} ")?.1.parse::<f64>().ok()).sum();
+    assert_eq!(told as f64, total, "{counted}");
+}
+
+#[tokio::test]
 async fn messages_of_every_size_go_both_ways_in_both_versions_of_http() {
     let (_app, gate) = secure_pair(judged).await;
     for client in gate.clients() {
@@ -169,7 +201,9 @@ async fn an_upgraded_session_is_one_session() {
     for client in gate.clients() {
         let session = Session::open(&client, &Issuer::default().token("ana")).await;
         assert_eq!(session.exchange("40").await, "40{\"sid\":\"public\"}");
+        let asked = app.requests().len();
         let poll = tokio::spawn(session.poll().send());
+        app.heard(asked + 1).await;
         let mut websocket = session.upgrade_well().await;
         assert_eq!(joined(poll).await.text(), "6");
         websocket.text("427[\"secret\"]").await;

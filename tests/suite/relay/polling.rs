@@ -95,6 +95,32 @@ async fn a_client_that_aborts_its_poll_aborts_it_at_the_app() {
 }
 
 #[tokio::test]
+async fn a_session_that_its_app_gives_up_with_an_aborted_poll_was_left_by_its_client() {
+    let word = Arc::new(Notify::new());
+    let held = word.clone();
+    // Node ends a session whose poll is aborted.
+    let app = App::scripted(move |seen| match seen.method.as_str() {
+        "GET" if seen.query("sid").is_some() => Some(vec![Step::Wait(held.clone()), Step::Close]),
+        "POST" => Some(vec![Step::say("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")]),
+        _ => None,
+    })
+    .await;
+    let gate = before(&app, |settings| settings).await;
+    for (reason, is_cut) in [("client_gone", true), ("app_closed", false)] {
+        let session = Session::open(&gate.client(), &Issuer::default().token("ana")).await;
+        if is_cut {
+            let heard = app.requests().len();
+            let poll = tokio::spawn(session.poll().try_send());
+            app.heard(heard + 1).await;
+            poll.abort();
+            gate.record(&[("kind", "poll"), ("refusal", "client_gone")]).await;
+        }
+        assert_eq!(session.post("3").send().await.status, 400);
+        gate.record(&[("message", "session ended"), ("reason", reason)]).await;
+    }
+}
+
+#[tokio::test]
 async fn a_session_has_so_many_requests_under_way() {
     let app = App::scripted(|seen| (seen.method == "POST").then(|| vec![Step::Hang])).await;
     let gate = before(&app, |settings| settings).await;

@@ -97,7 +97,7 @@ fn a_session_ends_once_and_gives_back_what_it_held() {
     let session = session(&pool, 1, Transport::Polling, permits, now);
     let held = || (pool.members()[0].sessions(), limiter.user_sessions("ana"), limiter.address_sessions([192, 0, 2, 7].into()));
     assert_eq!(held(), (1, 1, 1));
-    assert_eq!(session.member, "http://127.0.0.1:1");
+    assert_eq!(session.member().url(), "http://127.0.0.1:1");
     assert!(!session.is_over());
 
     assert!(session.finish(Reason::Expired));

@@ -277,6 +277,31 @@ async fn close_codes_pass_both_ways() {
 }
 
 #[tokio::test]
+async fn the_record_says_who_closed_first() {
+    let (_app, gate) = echo_pair().await;
+    let closed = |reason: &'static str| (reason, format!("sockgate_sessions_closed_total{{reason=\"{reason}\"}}"));
+    for ((reason, series), count) in [closed("app_closed"), closed("client_closed")].iter().zip([2.0, 1.0]) {
+        for _ in 0..count as u32 {
+            let mut websocket = open(&gate.client()).await;
+            match *reason {
+                "app_closed" => {
+                    websocket.text("close 4001").await;
+                    assert_eq!(websocket.closing().await, Some((4001, "by the app".into())));
+                    websocket.close(4001, "by the app").await;
+                }
+                _ => {
+                    websocket.close(1000, "").await;
+                    assert_eq!(websocket.close_code().await, Some(1000));
+                }
+            }
+            gate.has_sessions("websocket", 0).await;
+        }
+        gate.record(&[("message", "session ended"), ("reason", reason)]).await;
+        assert_eq!(gate.metric(series).await, count, "{reason}");
+    }
+}
+
+#[tokio::test]
 async fn a_close_without_a_code_stays_without_one() {
     let (app, gate) = echo_pair().await;
     let mut websocket = open(&gate.client()).await;

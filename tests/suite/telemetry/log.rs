@@ -139,6 +139,16 @@ fn a_long_value_is_cut() {
 }
 
 #[test]
+fn what_operators_are_told_of_their_configuration_is_not_cut() {
+    let value = "x".repeat(1_500);
+    let line = written(&config(Format::Text, "info"), |_| tracing::error!(target: "sockgate::app::reload", value, "x"));
+    assert!(line.contains(&value), "{} bytes", line.len());
+    let value = "x".repeat(100_000);
+    let line = written(&config(Format::Text, "info"), |_| tracing::error!(target: "sockgate::app::reload", value, "x"));
+    assert!((2_000..2_500).contains(&line.len()), "{} bytes", line.len());
+}
+
+#[test]
 fn a_value_is_cut_at_the_same_place_whatever_it_is_made_of() {
     for plain in 250..=260 {
         let value = format!("{}\"é{}", "x".repeat(plain), "y".repeat(20));

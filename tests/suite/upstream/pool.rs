@@ -143,6 +143,26 @@ fn the_last_member_that_is_up_is_never_ejected() {
 }
 
 #[test]
+fn a_pool_is_out_of_reach_for_a_moment_after_nobody_could_be_dialed() {
+    let (pool, now) = (pool(&config(&[A, B])), Instant::now());
+    assert!(!pool.is_out_of_reach(now));
+    fail(&pool, 0, 1, now);
+    assert!(!pool.is_out_of_reach(now), "there is another");
+    fail(&pool, 1, 1, now + seconds(1));
+    assert!(pool.is_out_of_reach(now + seconds(1)));
+    assert!(!pool.is_out_of_reach(now + seconds(2)), "somebody may try the first again");
+    fail(&pool, 0, 1, now + seconds(2));
+    assert!(pool.is_out_of_reach(now + seconds(2)));
+    pool.members()[1].report(Outcome::Answered, now + seconds(2));
+    assert!(!pool.is_out_of_reach(now + seconds(2)), "an answer counts at once");
+    fail(&pool, 1, 1, now + seconds(2));
+    pool.members()[0].probed(true, 2, 2, now + seconds(2));
+    assert!(!pool.is_out_of_reach(now + seconds(2)), "so does a probe");
+    pool.members()[1].report(Outcome::Broken, now + seconds(2));
+    assert!(!pool.is_out_of_reach(now + seconds(2)), "who was dialed is there");
+}
+
+#[test]
 fn probes_take_a_member_down_and_bring_it_back() {
     let (pool, now) = (pool(&config(&[A])), Instant::now());
     let member = &pool.members()[0];

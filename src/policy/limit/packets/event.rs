@@ -13,8 +13,9 @@ use crate::{
     config::{
         Rate,
         limit::{EventLimit, Over, Per},
+        names::{NamePattern, Realm},
     },
-    policy::pattern,
+    policy::wild,
 };
 
 /// A limit of some events.
@@ -34,8 +35,8 @@ pub(super) struct EventRule {
 /// What is counted, and by what number: while this stays the same, so do the counts.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Watched {
-    events: Vec<String>,
-    namespaces: Vec<String>,
+    events: Vec<NamePattern>,
+    namespaces: Vec<NamePattern>,
     rate: Rate,
     per: Per,
 }
@@ -50,8 +51,12 @@ impl EventRule {
         shared: impl FnOnce(&Watched, Rate) -> Arc<Local>,
     ) -> Option<Self> {
         let (of_rate, of_size) = names::of_event(place)?;
-        let watched =
-            Watched { events: limit.events.clone(), namespaces: limit.namespaces.clone(), rate: limit.rate, per: limit.per };
+        let watched = Watched {
+            events: patterns(Realm::Event, &limit.events),
+            namespaces: patterns(Realm::Namespace, &limit.namespaces),
+            rate: limit.rate,
+            per: limit.per,
+        };
         let pace = Pace::of_rate(limit.rate);
         let (is_shared, has_cell) = match limit.per {
             Per::Session => (false, true),
@@ -81,8 +86,7 @@ impl EventRule {
 
     pub(super) fn matches(&self, namespace: &str, event: &str) -> bool {
         let Watched { events, namespaces, .. } = &*self.watched;
-        (namespaces.is_empty() || namespaces.iter().any(|known| pattern::matches(known, namespace)))
-            && events.iter().any(|known| pattern::matches(known, event))
+        events.iter().any(|pattern| wild::matches(pattern, event)) && wild::is_within(namespaces, namespace)
     }
 
     /// Whether a message of this size is too large for it.
@@ -109,6 +113,11 @@ impl EventRule {
         };
         taken.map_err(|retry_after| Excess { over: self.over, retry_after, bound: self.of_rate })
     }
+}
+
+/// The check of the configuration has refused what is none.
+fn patterns(realm: Realm, texts: &[String]) -> Vec<NamePattern> {
+    texts.iter().filter_map(|text| NamePattern::parse(realm, text).ok()).collect()
 }
 
 /// Whom a message is counted for, and when.

@@ -54,6 +54,10 @@ pub struct Payer {
     address: Option<Key>,
 }
 
+/// The limits of events that are about one message, found once for all that is asked of them: a bit each.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Bounds(u64);
+
 /// What a bucket of a session is for. Buckets of the same use are carried from one generation to the next.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Cell {
@@ -142,17 +146,27 @@ impl PacketLimits {
         self.attachments
     }
 
-    /// How large a message of this event may become before it is refused, attachments included. `None`: no rule of its own.
-    pub fn size_of(&self, namespace: &str, event: &str) -> Option<u64> {
-        let rules = self.events.iter().filter(|rule| rule.size.is_some() && rule.refuses() && rule.matches(namespace, event));
-        rules.filter_map(|rule| rule.size).min()
+    /// Which limits of events are about this one.
+    pub fn bounds(&self, namespace: &str, event: &str) -> Bounds {
+        let about = self.events.iter().enumerate().filter(|(_, rule)| rule.matches(namespace, event));
+        Bounds(about.fold(0, |bits, (place, _)| bits | 1 << place))
     }
 
-    /// Whether a message of this event is too large: for one that has grown since it was taken. A limit that refuses goes before
-    /// one that warns.
-    pub fn oversize(&self, namespace: &str, event: &str, bytes: u64) -> Result<(), Excess> {
+    fn bounding(&self, bounds: Bounds) -> impl Iterator<Item = &EventRule> {
+        // Mostly there is none.
+        let rules = if bounds == Bounds::default() { &[] } else { &self.events[..] };
+        rules.iter().enumerate().filter(move |(place, _)| bounds.0 >> place & 1 == 1).map(|(_, rule)| rule)
+    }
+
+    /// How large a message may become before it is refused, attachments included. `None`: no rule of its own.
+    pub fn size_of(&self, bounds: Bounds) -> Option<u64> {
+        self.bounding(bounds).filter(|rule| rule.refuses()).filter_map(|rule| rule.size).min()
+    }
+
+    /// Whether a message is too large: for one that has grown since it was taken. A limit that refuses goes before one that warns.
+    pub fn oversize(&self, bounds: Bounds, bytes: u64) -> Result<(), Excess> {
         let mut outcome = Outcome::default();
-        for rule in self.events.iter().filter(|rule| rule.matches(namespace, event)) {
+        for rule in self.bounding(bounds) {
             outcome.note(rule.weigh(bytes))?;
         }
         outcome.finish()
@@ -167,18 +181,10 @@ impl PacketLimits {
     }
 
     /// Takes one message out of every bucket it belongs to, up to the first that refuses it.
-    pub(super) fn take(
-        &self,
-        cells: &mut [u64],
-        payer: Payer,
-        (namespace, event): (&str, Option<&str>),
-        bytes: u64,
-        now: Instant,
-    ) -> Result<(), Excess> {
+    pub(super) fn take(&self, cells: &mut [u64], payer: Payer, bounds: Bounds, bytes: u64, now: Instant) -> Result<(), Excess> {
         let mut outcome = Outcome::default();
         let mut count = Count { user: payer.user, address: payer.address, cells, now, nanos: self.nanos(now) };
-        let rules = event.into_iter().flat_map(|event| self.events.iter().filter(move |rule| rule.matches(namespace, event)));
-        for rule in rules {
+        for rule in self.bounding(bounds) {
             outcome.note(rule.weigh(bytes))?;
             outcome.note(rule.take(&mut count))?;
         }

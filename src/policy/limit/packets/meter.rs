@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use super::{
-    limits::{PacketLimits, Payer},
+    limits::{Bounds, PacketLimits, Payer},
     names::Excess,
 };
 
@@ -21,20 +21,20 @@ impl Meter {
         Self { cells: vec![0; limits.cells.len()].into(), limits: limits.clone(), abuse: 0 }
     }
 
-    /// One more message: an event, an acknowledgement or a CONNECT, over whichever transport. `bytes` is what is known of its size
+    /// One more message: an event, an acknowledgement or a CONNECT, over whichever transport. `bounds` are those of
+    /// an event and none for what else there is; `bytes` is what is known of its size
     /// so far; what comes later is for [`PacketLimits::owe`] and [`PacketLimits::oversize`]. An excess says what to do: a `warn`
     /// is for the log, and the message passes. Limits that come behind one that refuses have not counted the message.
     pub fn take(
         &mut self,
         limits: &Arc<PacketLimits>,
         payer: Payer,
-        namespace: &str,
-        event: Option<&str>,
+        bounds: Bounds,
         bytes: u64,
         now: Instant,
     ) -> Result<(), Excess> {
         self.renew(limits);
-        limits.take(&mut self.cells, payer, (namespace, event), bytes, now)
+        limits.take(&mut self.cells, payer, bounds, bytes, now)
     }
 
     /// A packet was refused, for whatever reason. `true`: once too often, the session is to be closed.

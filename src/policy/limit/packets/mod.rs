@@ -7,6 +7,6 @@ mod limits;
 mod meter;
 mod names;
 
-pub use limits::{PacketLimits, Payer};
+pub use limits::{Bounds, PacketLimits, Payer};
 pub use meter::Meter;
 pub use names::Excess;

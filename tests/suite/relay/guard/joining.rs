@@ -185,15 +185,50 @@ fn the_handshakes_token_serves_every_namespace_that_brings_none() {
         assert_eq!(stage.answer(2, Ok(ana())), "app 40/b,{\"token\":\"own\"}");
         stage.play(&[
             ("a", "40/a,{}", "pass"),
-            ("c", "40/c,", "pass"),
-            ("c", "40/d,{\"x\":1}", "pass"),
-            ("c", "40/e,{\"token\":\"own\"}", "drop | ask 3 connect own"),
+            ("c", "40/c,", "drop | ask 3 connect shown"),
+            ("c", "40/d,{\"x\":1}", "drop | ask 4 connect shown"),
+            ("c", "40/e,{\"token\":\"own\"}", "drop | ask 5 connect own"),
         ]);
+        assert_eq!(stage.answer(4, Ok(ana())), "app 40/d,{\"x\":1}");
+        assert_eq!(stage.answer(3, Ok(ana())), "app 40/c,");
     }
     let mut stage = Stage::of(CONNECT, Cut::Whole, None, Some("shown"));
     stage.play(&[("c", "40/a,", "drop | ask 1 connect shown")]);
     assert_eq!(stage.answer(1, Err(Refusal::TokenExpired)), no("/a", Refusal::TokenExpired));
     stage.play(&[("c", "40/a,{\"token\":\"own\"}", "drop | ask 2 connect own")]);
+}
+
+#[test]
+fn the_handshakes_token_is_judged_again_each_time() {
+    for refusal in [Refusal::Revoked, Refusal::TokenExpired, Refusal::TokenInvalid, Refusal::AuthorizerUnavailable] {
+        let mut stage = Stage::of(CONNECT, Cut::Whole, None, Some("shown"));
+        stage.play(&[("c", "40", "drop | ask 1 connect shown")]);
+        assert_eq!(stage.answer(1, Ok(ana())), "app 40");
+        assert_eq!(stage.guard.vouched().and_then(|vouched| vouched.subject()), Some("ana"));
+        stage.wait(3660.0);
+        stage.play(&[("c", "40/a,", "drop | ask 2 connect shown")]);
+        assert_eq!(stage.answer(2, Err(refusal)), no("/a", refusal));
+    }
+}
+
+#[test]
+fn the_end_of_the_handshakes_token_counts_no_more_once_a_refresh_has_followed() {
+    let longer = || person("ana", &json!({ "expires": 7200 }));
+    for (who, outcome) in [
+        (Ok(ana()), "app 40/a,".to_string()),
+        (Err(Refusal::TokenExpired), "app 40/a,".to_string()),
+        (Err(Refusal::Revoked), no("/a", Refusal::Revoked)),
+        (Err(Refusal::TokenInvalid), no("/a", Refusal::TokenInvalid)),
+    ] {
+        let mut stage = Stage::of(CONNECT, Cut::Whole, None, Some("shown"));
+        stage.play(&[("c", "40", "drop | ask 1 connect shown")]);
+        stage.answer(1, Ok(ana()));
+        stage.play(&[("a", "40{}", "pass"), ("c", "42[\"sockgate:refresh\",\"new\"]", "drop | ask 2 refresh new")]);
+        stage.answer(2, Ok(longer()));
+        stage.play(&[("c", "40/a,", "drop | ask 3 connect shown")]);
+        assert_eq!(stage.answer(3, who), outcome);
+        assert_eq!(stage.guard.identity().and_then(|identity| identity.expires()), longer().expires(), "the newer one stays");
+    }
 }
 
 #[test]

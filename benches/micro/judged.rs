@@ -1,0 +1,130 @@
+//! What judging adds to a message of a session: its frame is followed, its packet read and weighed by rules, its text checked.
+//! With the rules that a careful operator has, none of which refuses anything here.
+
+use std::{
+    hint::black_box,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sockgate::{
+    codec::{
+        engine::Revision,
+        frame::{Limits, Opcode, Sender, Walker, write},
+    },
+    config::route::{Kind, Route},
+    policy::{
+        access::Book,
+        auth::{Identity, Places, SealedIdentity},
+        limit::PacketLimits,
+    },
+    relay::{
+        frames::sieve::{Judge, Pass, Sieve},
+        guard::{Extent, Guard, Rules, Seen, Side, Start, Verdict},
+    },
+    telemetry::Metrics,
+};
+
+use super::{Operation, again};
+
+const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+const RULES: &str = r#"
+path = "/socket.io/"
+[limit]
+messages_per_user = "1000000000/1s"
+[[limit.event]]
+events = ["chat:*"]
+rate = "1000000000/1s"
+[[access.rule]]
+send = ["admin:*"]
+needs = { roles = "admin" }
+[[access.rule]]
+join = ["/admin"]
+needs = { roles = "admin" }
+"#;
+
+pub fn client_event_64() -> Operation {
+    message(Side::Client, 64)
+}
+
+pub fn client_event_1_kib() -> Operation {
+    message(Side::Client, 1024)
+}
+
+pub fn client_event_16_kib() -> Operation {
+    message(Side::Client, 16 * 1024)
+}
+
+pub fn app_event_64() -> Operation {
+    message(Side::App, 64)
+}
+
+pub fn app_event_16_kib() -> Operation {
+    message(Side::App, 16 * 1024)
+}
+
+/// Shows what is sifted to a guard at once, as the court of a carriage does.
+struct Bench {
+    guard: Guard,
+    now: Instant,
+}
+
+impl Judge for Bench {
+    fn judge(&mut self, seen: &Seen<'_>) -> Verdict {
+        self.guard.judge(seen, self.now)
+    }
+
+    fn grown(&mut self, bytes: u64) {
+        self.guard.grown(bytes, self.now);
+    }
+
+    fn speak(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+/// A whole event that takes so many bytes, again and again.
+fn message(from: Side, size: usize) -> Operation {
+    let (sender, mask) = match from {
+        Side::Client => (Sender::Client, Some(MASK)),
+        Side::App => (Sender::Server, None),
+    };
+    let (start, end) = ("42[\"m\",\"", "\"]");
+    let text = format!("{start}{}{end}", "x".repeat(size - start.len() - end.len()));
+    let frame = write(Opcode::Text, text.as_bytes(), mask);
+    let mut bench = joined();
+    let mut walker = Walker::new(sender, Limits { message: 1 << 20, fragments: 1024 });
+    let mut sieve = Sieve::new(from, Revision::Four, mask);
+    let mut sift = move || {
+        // Limits see time pass, as they do outside.
+        bench.now += Duration::from_micros(10);
+        sieve.sift(&mut walker, black_box(&frame), &mut bench).pass
+    };
+    assert_eq!(sift(), Pass::First(text.len() + (text.len() > 125) as usize * 2 + if from == Side::Client { 6 } else { 2 }));
+    again(sift)
+}
+
+/// A session of a known user that has joined the main namespace.
+fn joined() -> Bench {
+    let (metrics, now) = (Arc::new(Metrics::default()), Instant::now());
+    let route: Route = toml::from_str(RULES).expect("good rules");
+    let Ok(book) = Book::new(&route.access, Kind::Socketio) else { panic!("good rules") };
+    let limits = PacketLimits::new(&route.limit, &metrics.packets_filtered, now);
+    let places = Places::parse(&route.auth.from).expect("good places");
+    let start = Start {
+        rules: Arc::new(Rules::new(&route, Arc::new(book), Arc::new(limits), &places, &metrics)),
+        revision: Revision::Four,
+        identity: Some(Identity::sealed(SealedIdentity { subject: Some("ana".into()), ..SealedIdentity::default() })),
+        shown: None,
+        address: [192, 0, 2, 7].into(),
+        name: "0123456789abcdef".into(),
+    };
+    let mut guard = Guard::new(start, now);
+    for (from, packet) in [(Side::Client, "40"), (Side::App, "40{\"sid\":\"a\"}")] {
+        let seen = Seen { from, is_text: true, bytes: packet.as_bytes(), extent: Extent::Whole };
+        assert!(!matches!(guard.judge(&seen, now), Verdict::Break(_) | Verdict::More));
+        guard.take();
+    }
+    Bench { guard, now }
+}

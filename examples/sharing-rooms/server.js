@@ -15,9 +15,10 @@ import { Accounts } from "./accounts.js";
 import { Rooms } from "./rooms.js";
 import { share } from "./sharing.js";
 
-const { PORT = "3031", HOST = "127.0.0.1", REDIS_URL = "redis://127.0.0.1:6390", PARSER = "default" } = process.env;
+const { PORT = "3031", HOST = "127.0.0.1", INSTANCE = PORT } = process.env;
+const { REDIS_URL = "redis://127.0.0.1:6390", PARSER = "default" } = process.env;
 const folder = (path) => fileURLToPath(new URL(path, import.meta.url));
-const log = (what, fields) => console.log(JSON.stringify({ what, instance: PORT, ...fields }));
+const log = (what, fields) => console.log(JSON.stringify({ what, instance: INSTANCE, ...fields }));
 
 const redis = createClient({ url: REDIS_URL });
 const [publisher, subscriber] = [redis.duplicate(), redis.duplicate()];
@@ -43,7 +44,7 @@ share(io, new Rooms(redis), log);
 
 // Mode `production`: `development` would show every admin the headers of every member, cookies included. Who may join this
 // namespace is decided before it: nothing reaches this app but through the gate.
-instrument(io, { namespaceName: "/admin", serverId: `instance ${PORT}`, mode: "production", auth: false });
+instrument(io, { namespaceName: "/admin", serverId: `instance ${INSTANCE}`, mode: "production", auth: false });
 
 app.disable("x-powered-by");
 app.post("/login", express.json({ limit: "4kb" }), async (request, answer) => {

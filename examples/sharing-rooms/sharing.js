@@ -28,7 +28,7 @@ export function share(io, rooms, log) {
     // The token is looked up for each message, and counts only on a socket that has joined.
     const seat = async (session) => {
       const found = isText(session, 64) && (await rooms.seat(session));
-      if (!found || !socket.rooms.has(found.room)) throw new Refused("session_refused", "Join the room first");
+      if (!found || !socket.rooms.has(hall(found.room))) throw new Refused("session_refused", "Join the room first");
       return found;
     };
 
@@ -37,9 +37,9 @@ export function share(io, rooms, log) {
       if (!isText(room, 64) || !/^[0-9a-f]{64}$/.test(fingerprint)) throw new Refused("malformed", "A room and a fingerprint, please");
       const session = await rooms.join(room, fingerprint, member.name);
       if (!session) throw new Refused("passphrase_refused", "That is not this room's passphrase");
-      await socket.join(room);
-      const members = (await io.in(room).fetchSockets()).length;
-      socket.to(room).emit("joined", { member: member.name });
+      await socket.join(hall(room));
+      const members = (await io.in(hall(room)).fetchSockets()).length;
+      socket.to(hall(room)).emit("joined", { member: member.name });
       log("joined", { ...member, room, members });
       return { ok: true, session, members };
     });
@@ -48,7 +48,7 @@ export function share(io, rooms, log) {
       const { session, ...said } = content ?? {};
       const { room } = await seat(session);
       const shown = contentOf(said, bytes);
-      socket.to(room).emit("content", { ...shown, from: member.name }, ...(bytes ? [bytes] : []));
+      socket.to(hall(room)).emit("content", { ...shown, from: member.name }, ...(bytes ? [bytes] : []));
       log("content", { member: member.name, room, kind: shown.kind, bytes: bytes?.length ?? shown.text?.length ?? 0 });
       return { ok: true };
     });
@@ -57,7 +57,7 @@ export function share(io, rooms, log) {
       const { session, id, index } = chunk ?? {};
       const { room } = await seat(session);
       if (!isText(id, 64) || !isCount(index, CHUNKS) || !Buffer.isBuffer(bytes)) throw new Refused("malformed", "That is no chunk");
-      socket.to(room).emit("chunk", { id, index }, bytes);
+      socket.to(hall(room)).emit("chunk", { id, index }, bytes);
       log("chunk", { member: member.name, room, index, bytes: bytes.length });
       return { ok: true };
     });
@@ -71,6 +71,11 @@ function memberOf(socket) {
   const { headers, address } = socket.handshake;
   const forwarded = headers["x-forwarded-for"]?.split(",")[0].trim();
   return { name: headers["x-auth-subject"] ?? `guest-${randomBytes(3).toString("hex")}`, address: forwarded ?? address };
+}
+
+/** Socket.IO's own room of a socket is called by its id: no name that a client chooses may be one. */
+function hall(room) {
+  return `hall:${room}`;
 }
 
 /** Only what others shall see, each part of the right form. */

@@ -38,7 +38,7 @@ export class Room {
 
   /** A file in one message. */
   async whole(name, bytes) {
-    return this.#ask("content", await this.#announce(name, bytes, {}), bytes);
+    return this.#ask("content", await this.#announce(name, bytes, {}), binary(bytes));
   }
 
   /** A file in chunks; `progress(share)` is told how much of it is there, from 0 to 1. */
@@ -52,7 +52,7 @@ export class Room {
       while (index < chunks) {
         const mine = index++;
         const part = bytes.subarray(mine * CHUNK, (mine + 1) * CHUNK);
-        await this.#ask("chunk", { session: this.#session, id: announced.id, index: mine }, part);
+        await this.#ask("chunk", { session: this.#session, id: announced.id, index: mine }, binary(part));
         progress(++there / chunks);
       }
     };
@@ -124,6 +124,11 @@ export async function fingerprint(room, passphrase) {
   const key = await subtle.importKey("raw", text.encode(passphrase), "PBKDF2", false, ["deriveBits"]);
   const kind = { name: "PBKDF2", hash: "SHA-256", salt: text.encode(`sharing-rooms:${room}`), iterations: 200_000 };
   return hex(await subtle.deriveBits(kind, key, 256));
+}
+
+/** As either parser takes it: MessagePack's knows ArrayBuffers in a browser and Buffers in Node, and makes objects of the rest. */
+function binary(bytes) {
+  return globalThis.Buffer ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length) : bytes.slice().buffer;
 }
 
 function hex(buffer) {

@@ -124,6 +124,7 @@ describe("sharing rooms", NEEDS_GATE, () => {
     const closed = next(ana.socket, "disconnect");
     ana.socket.emit("chunk", { session: "x".repeat(32), id: "1", index: 0 }, randomBytes(1_100_000));
     await closed;
+    await stage.record({ message: "packet refused", subject: "ana", refusal: "event_too_large" });
     await stage.record({ message: "session ended", subject: "ana", reason: "payload_too_large", code: 1009 });
     assert.equal(await refusals("event_too_large"), before + 1);
     assert.deepEqual(stage.lines("chunk").filter(({ bytes }) => bytes > 1_048_576), []);
@@ -157,12 +158,17 @@ describe("sharing rooms", NEEDS_GATE, () => {
     assert.deepEqual(statuses, [401, 403, 200]);
   });
 
-  test("the metrics tell what was shared", async () => {
+  test("the log and the metrics tell what was shared", async () => {
     const [ana, ben] = await stage.pair("metrics", { transports: ["websocket"] });
-    const sample = () => stage.admin.sample("events_total", { event: "content", direction: "in" });
-    const before = await sample();
-    await ana.room.text("counted");
-    await ben.content({ text: "counted" });
-    assert.equal(await sample(), before + 1);
+    const session = await stage.record({ message: "request", kind: "websocket", subject: "ana", status: 101 });
+    await ana.room.file("holiday.mp4", randomBytes(2 * MB));
+    await ben.content({ kind: "file", intact: true });
+    ana.close();
+    const ended = await stage.record({ message: "session ended", session: session.session });
+    assert.deepEqual([ended.subject, ended.transport, ended.reason], ["ana", "websocket", "client_closed"]);
+    assert.ok(ended.bytes_in > 2 * MB, `bytes_in=${ended.bytes_in}`);
+    const chunks = await stage.admin.sample("events_total", { event: "chunk", direction: "in" });
+    const bytes = await stage.admin.sample("carried_bytes_total", { transport: "websocket", direction: "in" });
+    assert.ok(chunks >= 2 && bytes > 2 * MB, `${chunks} chunks, ${bytes} bytes`);
   });
 });

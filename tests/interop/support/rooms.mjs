@@ -118,10 +118,10 @@ export class Rooms {
     return until(`an instance logs ${what} ${JSON.stringify(fields)}`, () => this.lines(what).find(having(fields)));
   }
 
-  /** The record of the gate with these fields, waited for. */
+  /** The last record of the gate with these fields, waited for. */
   record(fields) {
     const records = () => this.gate.lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
-    return until(`the gate logs ${JSON.stringify(fields)}`, () => records().find(having(fields)));
+    return until(`the gate logs ${JSON.stringify(fields)}`, () => records().findLast(having(fields)));
   }
 
   /** Disconnects the clients of a test that is over. */
@@ -155,7 +155,8 @@ export class Rooms {
     };
     exchanges["sockgate-open.toml"] = exchanges["sockgate.toml"];
     const texts = files.flatMap((file) => exchanged(`${EXAMPLE}/${file}`, exchanges[file] ?? {}));
-    const found = { SOCKGATE_LISTEN__ADDRESS: "127.0.0.1:0", SOCKGATE_ADMIN__ADDRESS: "127.0.0.1:0" };
+    const port = "127.0.0.1:0";
+    const found = { SOCKGATE_LISTEN__ADDRESS: port, SOCKGATE_ADMIN__ADDRESS: port, SOCKGATE_LOG__FORMAT: "json" };
     this.gate = await Gate.open(() => texts, found);
     this.admin = new Admin(this.gate);
   }

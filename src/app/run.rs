@@ -2,6 +2,7 @@
 //! The main thread is the control thread: nothing on it touches a client's bytes.
 
 use std::{
+    io,
     net::{SocketAddr, TcpListener},
     process::ExitCode,
     sync::Arc,
@@ -10,13 +11,14 @@ use std::{
 
 use anyhow::{Context, anyhow};
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    drain, reload,
+    doors::{self, Doors},
+    drain, notify, pulse, reload,
     watch::{self, Watch},
     worker::{Bounds, Socket, Words, Worker},
 };
@@ -31,7 +33,7 @@ use crate::{
         load::{Loaded, Sources},
     },
     gate::{Gate, Generation, generation::Lasting},
-    net::{accept::Door, listen},
+    net::{accept::Door, inherit::Inherited, listen},
     policy::revoke::{Kept, Revocations},
     relay::{Ledger, Sealer},
     telemetry::{Metrics, log},
@@ -60,18 +62,20 @@ pub struct Running {
 }
 
 /// Serves until a signal says otherwise. `loaded` was judged already and has a configuration; `watch` looked at its files
-/// before they were read.
-pub fn run(loaded: Loaded, watch: Watch, sources: Sources) -> anyhow::Result<ExitCode> {
+/// before they were read; `inherited` are the sockets that a service manager handed over.
+pub fn run(loaded: Loaded, watch: Watch, sources: Sources, inherited: Inherited) -> anyhow::Result<ExitCode> {
     let config = loaded.config.ok_or_else(|| anyhow!("the configuration was refused"))?;
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     control.block_on(async {
-        let running = start(config)?;
-        attend(running, watch, sources).await
+        // Heard from before the gate says that it listens: who is told that may tell it to end.
+        let signals = Signals::listen()?;
+        let running = start(config, inherited)?;
+        attend(running, signals, watch, sources).await
     })
 }
 
-/// Builds, binds and starts. Must be called inside a runtime, which becomes the control runtime.
-pub fn start(config: Config) -> anyhow::Result<Running> {
+/// Builds, opens the doors and starts. Must be called inside a runtime, which becomes the control runtime.
+pub fn start(config: Config, inherited: Inherited) -> anyhow::Result<Running> {
     let limit = listen::raise_file_limit();
     let metrics = Arc::new(Metrics::default());
     let revocations = Revocations::open(config.revocation.kept_in(), SystemTime::now()).context("revocation.file")?;
@@ -85,11 +89,7 @@ pub fn start(config: Config) -> anyhow::Result<Running> {
     })?;
     let config = generation.config.clone();
     let workers = worker_count(&config);
-    let public = listen::bind(&config.listen.address, workers).context("listen.address")?;
-    let plain =
-        config.listen.plain.as_deref().map(|address| listen::bind(address, workers).context("listen.plain")).transpose()?;
-    let admin = bind_admin(&config.admin.address).context("admin.address")?;
-    let probe = bind_admin(&config.admin.probe_address).context("admin.probe_address")?;
+    let doors = Doors::open(&config, workers, inherited)?;
 
     generation.start_tasks();
     let gate = Arc::new(Gate::new(generation, ledger, metrics));
@@ -99,20 +99,21 @@ pub fn start(config: Config) -> anyhow::Result<Running> {
     let bounds = Bounds { door, upstream: Arc::new(Quota::new(listen::half_of_files())) };
     let words = Words::default();
     let background = CancellationToken::new();
-    let addresses = (local(&public)?, plain.as_deref().map(local).transpose()?);
-    let workers = start_workers(&config, public, plain.unwrap_or_default(), &gate, &bounds, &words)?;
+    let public = doors::address(&doors.public)?.context("no listener")?;
+    let plain = doors::address(&doors.plain)?;
+    let workers = start_workers(&config, doors.public, doors.plain, &gate, &bounds, &words)?;
     let (asks, wishes) = mpsc::channel(1);
     let running = Running {
-        admin: serve_admin(admin, AdminDoor::Admin, Some(asks), &gate, &background)?,
-        probe: serve_admin(probe, AdminDoor::Probe, None, &gate, &background)?,
+        admin: serve_admin(doors.admin, AdminDoor::Admin, Some(asks), &gate, &background)?,
+        probe: serve_admin(doors.probe, AdminDoor::Probe, None, &gate, &background)?,
         gate,
         lasting,
         workers,
         words,
         background,
         wishes,
-        public: addresses.0,
-        plain: addresses.1,
+        public,
+        plain,
     };
     running.announce(&config, limit);
     running.sweep();
@@ -124,10 +125,6 @@ fn worker_count(config: &Config) -> usize {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         named => named,
     }
-}
-
-fn local(listeners: &[TcpListener]) -> anyhow::Result<SocketAddr> {
-    Ok(listeners.first().context("no listener")?.local_addr()?)
 }
 
 fn start_workers(
@@ -148,14 +145,6 @@ fn start_workers(
             Worker::start(number, sockets, gate.clone(), bounds.clone(), words.clone()).context("a worker cannot start")
         })
         .collect()
-}
-
-fn bind_admin(address: &str) -> anyhow::Result<Option<TcpListener>> {
-    if address.is_empty() {
-        return Ok(None);
-    }
-    let listener = listen::bind(address, 1)?.pop();
-    Ok(listener)
 }
 
 fn serve_admin(
@@ -231,9 +220,24 @@ impl Running {
         });
     }
 
+    /// Tells a service manager that the gate serves, and goes on telling it that it lives, if it wants to hear that.
+    fn report(&self) {
+        notify::ready(&self.status());
+        if let Some(patience) = notify::patience() {
+            let pulses = self.workers.iter().map(Worker::pulse).collect();
+            tokio::spawn(pulse::watchdog(patience, pulses, self.gate.clone(), self.background.clone()));
+        }
+    }
+
+    fn status(&self) -> String {
+        format!("Serving on {}, configuration {}", self.public, self.gate.generation().number)
+    }
+
     /// Leaves in good order within the configured time.
     pub async fn leave(self) {
         let config = self.gate.generation().config.clone();
+        let (sessions, longest) = (self.gate.ledger.count(), config.drain.delay.0 + config.drain.grace.0 + LAST_WAIT);
+        notify::stopping(&format!("Leaving, {} sessions were open", sessions.polling + sessions.websocket), longest);
         let hurried = async {
             match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
                 (Ok(mut terminate), Ok(mut interrupt)) => {
@@ -255,7 +259,7 @@ impl Running {
     /// Ends everything now.
     pub async fn cut(self) {
         self.gate.leave();
-        self.gate.close();
+        self.gate.shut();
         self.words.close.cancel();
         self.words.finish.cancel();
         self.words.stop.cancel();
@@ -273,23 +277,43 @@ impl Running {
     /// Tries the configuration anew and says what to watch from here on: after a refusal also the files of before, whose
     /// return may be what mends it.
     fn reload(&self, sources: &Sources, before: Watch, why: &str) -> (Report, Watch) {
+        notify::reloading();
         let (report, watch) = reload::reload(&self.gate, &self.lasting, sources, why);
+        match report.is_taken {
+            true => notify::ready(&self.status()),
+            false => notify::ready(&format!("{}; a new one was refused, see the log", self.status())),
+        }
         let watch = if report.is_taken { watch } else { watch.and(before) };
         (report, watch)
     }
 }
 
+/// What an operator or a manager says from outside.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Waits for signals and changed files.
-async fn attend(mut running: Running, mut watch: Watch, sources: Sources) -> anyhow::Result<ExitCode> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+async fn attend(mut running: Running, mut signals: Signals, mut watch: Watch, sources: Sources) -> anyhow::Result<ExitCode> {
     let mut look = tokio::time::interval(watch::EVERY);
+    running.report();
     loop {
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hangup.recv() => watch = running.reload(&sources, watch, "SIGHUP").1,
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
+            _ = signals.hangup.recv() => watch = running.reload(&sources, watch, "SIGHUP").1,
             Some(wish) = running.wishes.recv() => {
                 let (report, next) = running.reload(&sources, watch, "the admin door was asked to");
                 watch = next;

@@ -11,6 +11,7 @@ use std::{
 use tokio::{net::TcpStream, runtime};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::pulse::{self, Heart, Pulse};
 use crate::{
     gate::{
         Gate,
@@ -68,19 +69,26 @@ pub struct Bounds {
 /// A running worker.
 pub struct Worker {
     thread: thread::JoinHandle<()>,
+    pulse: Pulse,
 }
 
 impl Worker {
     /// Starts it. It ends by itself after `words.close`, when its last connection has ended or at `words.stop`.
     pub fn start(number: usize, sockets: Vec<Socket>, gate: Arc<Gate>, bounds: Bounds, words: Words) -> std::io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().on_thread_park(lines::let_out).build()?;
+        let (pulse, heart) = pulse::pair();
         let thread = thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
             lines::gather();
-            runtime.block_on(work(sockets, gate, bounds, words));
+            runtime.block_on(work(sockets, gate, bounds, words, heart));
             // Connections that were cut drop their sockets with the runtime.
             runtime.shutdown_background();
         })?;
-        Ok(Self { thread })
+        Ok(Self { thread, pulse })
+    }
+
+    /// To ask it whether it still goes round.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Waits for its end.
@@ -89,7 +97,7 @@ impl Worker {
     }
 }
 
-async fn work(sockets: Vec<Socket>, gate: Arc<Gate>, bounds: Bounds, words: Words) {
+async fn work(sockets: Vec<Socket>, gate: Arc<Gate>, bounds: Bounds, words: Words, heart: Heart) {
     // Every connection listens to them: those of one worker need not wait for a lock of another's.
     let words = words.for_one_worker();
     let tasks = TaskTracker::new();
@@ -99,7 +107,9 @@ async fn work(sockets: Vec<Socket>, gate: Arc<Gate>, bounds: Bounds, words: Word
         stop: words.stop.clone(),
     });
     gate.lend(bench.clone());
+    tokio::spawn(heart.beat());
     tokio::spawn(bench.connections.clone().tend(words.stop.clone()));
+    let mut accepting = Vec::new();
     for socket in sockets {
         let listener = match tokio::net::TcpListener::from_std(socket.listener) {
             Ok(listener) => listener,
@@ -118,9 +128,13 @@ async fn work(sockets: Vec<Socket>, gate: Arc<Gate>, bounds: Bounds, words: Word
                 let _ = panic::caught(&metrics, Box::pin(serving)).await;
             });
         };
-        tokio::spawn(accept::accept_loop(listener, bounds.door.clone(), close, handle));
+        accepting.push(tokio::spawn(accept::accept_loop(listener, bounds.door.clone(), close, handle)));
     }
     words.close.cancelled().await;
+    // First these, for they may be accepting somebody at this moment: the tracker would call it the end when it was empty once.
+    for accepting in accepting {
+        let _ = accepting.await;
+    }
     tasks.close();
     if words.stop.run_until_cancelled(tasks.wait()).await.is_none() {
         // What was cut notes its end; whatever cannot within this time is dropped.

@@ -5,11 +5,20 @@ use std::process::ExitCode;
 use crate::{
     app::{self, rehearse, watch},
     config::load::Sources,
+    net::inherit::Inherited,
     telemetry::log,
 };
 
 /// Serves until told to end.
 pub fn run(sources: Sources) -> ExitCode {
+    // Before anything else: sockets and variables are this process's own only as long as it has one thread.
+    let inherited = match Inherited::take() {
+        Ok(inherited) => inherited,
+        Err(error) => {
+            eprintln!("sockgate does not start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let (loaded, watch) = watch::load(&sources);
     let loaded = rehearse::start(loaded);
     let Some(config) = &loaded.config else {
@@ -24,7 +33,7 @@ pub fn run(sources: Sources) -> ExitCode {
         return ExitCode::FAILURE;
     }
     app::reload::tell(&loaded.problems);
-    match app::run::run(loaded, watch, sources) {
+    match app::run::run(loaded, watch, sources, inherited) {
         Ok(code) => code,
         Err(error) => {
             // The chain says what was tried and why it failed.

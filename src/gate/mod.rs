@@ -133,7 +133,7 @@ impl Gate {
 
     /// Whether who asks for something new is refused; `is_first`: this is the first request of its connection.
     pub fn turns_away(&self, is_first: bool) -> bool {
-        self.is_closed() && !(is_first && !self.shut.load(Ordering::Acquire))
+        self.is_closed() && (!is_first || self.shut.load(Ordering::Acquire))
     }
 
     /// A worker has begun.

@@ -1,5 +1,6 @@
 //! Listening sockets: one per worker on the same port (SO_REUSEPORT), so that the kernel spreads connections. Because that
-//! option also lets a second program of the same user share the port silently, the port is first probed without it.
+//! option also lets a second program of the same user share the port silently, the port is first probed without it. A socket
+//! that a service manager opened is shared by the workers instead.
 
 use std::{
     io,
@@ -7,7 +8,7 @@ use std::{
 };
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// Connections that wait to be accepted, per socket.
 const BACKLOG: i32 = 1024;
@@ -54,6 +55,15 @@ pub fn bind(address: &str, sockets: usize) -> Result<Vec<TcpListener>, ListenErr
         all.push(open(chosen).map_err(cause)?);
     }
     Ok(all)
+}
+
+/// The same from one socket that was opened by somebody else: all of them take from its one queue. Sockets of their own on its
+/// port would have queues of their own, and who waits in one of those is cut off when it is closed.
+pub fn share(listener: TcpListener, sockets: usize) -> io::Result<Vec<TcpListener>> {
+    let _ = SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT);
+    listener.set_nonblocking(true)?;
+    let copies = (1..sockets.max(1)).map(|_| listener.try_clone()).collect::<io::Result<Vec<_>>>()?;
+    Ok(std::iter::once(listener).chain(copies).collect())
 }
 
 /// Binds without SO_REUSEPORT, which fails when anybody listens there, and lets go again.

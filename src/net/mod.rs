@@ -4,6 +4,7 @@ pub mod accept;
 pub mod arrive;
 pub mod clock;
 pub mod dial;
+pub mod inherit;
 pub mod listen;
 pub mod peer;
 pub mod proxy;

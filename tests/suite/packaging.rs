@@ -4,6 +4,7 @@
 mod dependencies;
 mod image;
 mod pages;
+mod units;
 
 use std::{
     fs,

@@ -18,7 +18,10 @@ use crate::{
     app::run::{self, Running},
     cli::args::{Demo, Settings},
     config::log::Log,
-    net::tls::{generate, trust},
+    net::{
+        inherit::Inherited,
+        tls::{generate, trust},
+    },
     telemetry::log,
 };
 
@@ -55,7 +58,7 @@ async fn show(how: &Demo) -> anyhow::Result<bool> {
     let (plan, config) = Plan::make(&gate, admin, &apps)?;
     // The tour tells what happens; lines of the log would fall in between.
     log::init(&Log { level: "off".into(), ..Log::default() }).map_err(|error| anyhow!("log: {error}"))?;
-    let running = run::start(config)?;
+    let running = run::start(config, Inherited::default())?;
     let admin = running.admin.context("the demo's admin door is not open")?;
     plan.write(&running.public.to_string(), &admin.to_string())?;
 

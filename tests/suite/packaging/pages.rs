@@ -80,7 +80,9 @@ fn every_example_would_start_the_gate() {
     for example in examples {
         let text = fs::read_to_string(example.join("sockgate.toml")).expect("it is there");
         let desk = desk();
-        fs::write(desk.path().join("sockgate.toml"), &text).expect("written");
+        // Where systemd puts what a service is given.
+        let here = text.replace("/run/credentials/sockgate.service/", "secrets/");
+        fs::write(desk.path().join("sockgate.toml"), here).expect("written");
         assert_starts(&check(&desk, &[]), &text);
     }
 }
@@ -93,7 +95,8 @@ fn every_key_that_is_named_exists() {
         for span in spans(&page) {
             let key = span.split_once(" = ").map_or(span, |(key, _)| key);
             let path: Vec<&str> = key.split('.').collect();
-            let is_key = path.len() > 1 && tables.contains(path[0]) && !key.ends_with(".toml");
+            let is_key =
+                path.len() > 1 && tables.contains(path[0]) && ![".toml", ".crt", ".key"].iter().any(|end| key.ends_with(end));
             assert!(!is_key || exists(&path), "{name} names {key}");
         }
         for word in words_in_capitals(&page) {
@@ -139,7 +142,7 @@ fn links_lead_somewhere() {
 /// A directory with every file that the pages' configurations name.
 fn desk() -> TempDir {
     let desk = TempDir::new().expect("a directory for one test");
-    for secret in ["jwt.secret", "secrets/jwt", "secrets/seal"] {
+    for secret in ["jwt.secret", "secrets/jwt", "secrets/seal", "secrets/admin"] {
         let path = desk.path().join(secret);
         fs::create_dir_all(path.parent().expect("it is in a directory")).expect("it can be made");
         fs::write(&path, format!("{secret:.<44}")).expect("it can be written");
@@ -149,6 +152,9 @@ fn desk() -> TempDir {
     let certs = desk.path().join("certs");
     fs::create_dir_all(&certs).expect("it can be made");
     generate::ensure(&certs, OffsetDateTime::now_utc()).expect("a certificate");
+    for (from, to) in [("gate.crt", "tls.crt"), ("gate.key", "tls.key")] {
+        fs::copy(certs.join(from), desk.path().join("secrets").join(to)).expect("it can be copied");
+    }
     desk
 }
 

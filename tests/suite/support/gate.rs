@@ -13,6 +13,9 @@ use serde_json::Value;
 
 use super::{Answer, Client, Settings, certificates, eventually};
 
+/// The program.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_sockgate");
+
 /// A running gate.
 pub struct Gate {
     child: Mutex<Child>,
@@ -38,7 +41,14 @@ impl Gate {
 
     /// Starts it and waits until it listens.
     pub async fn start(settings: Settings) -> Self {
-        let mut gate = Self::spawn(&settings);
+        let mut alone = Command::new(PROGRAM);
+        alone.env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+        Self::start_by(alone, settings).await
+    }
+
+    /// The same by a command that becomes the program, and has nothing of this process's environment.
+    pub async fn start_by(command: Command, settings: Settings) -> Self {
+        let mut gate = Self::spawn(command, &settings);
         let doors = [
             ("public", true),
             ("admin", true),
@@ -60,17 +70,14 @@ impl Gate {
         gate
     }
 
-    fn spawn(settings: &Settings) -> Self {
+    fn spawn(mut command: Command, settings: &Settings) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let file = directory.path().join("sockgate.toml");
         std::fs::write(&file, settings.to_toml()).expect("a configuration file");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sockgate"))
+        let mut child = command
             .args(["run", "--config"])
             .arg(&file)
             .current_dir(directory.path())
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program can be started");
@@ -248,6 +255,11 @@ impl Gate {
 
     pub fn give_files(&self, limit: Rlimit) {
         prlimit(Some(self.pid), Resource::Nofile, limit).expect("it is our child");
+    }
+
+    /// As what the system knows it.
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
     }
 
     /// Waits for its end.

@@ -1,7 +1,7 @@
 //! Who asks: of a newcomer the token must be good; of a running session the token must belong to whoever opened it. The sealed
 //! id remembers the token it was opened with, so a poll that repeats it costs one hash and no signature check.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::{header, request::Parts};
@@ -17,7 +17,7 @@ use crate::{
         origin::{Grant, Page},
     },
     relay::{
-        Asked, Reason,
+        Asked, Reason, Session,
         seal::{self, Note, Stub, TokenMark},
     },
 };
@@ -131,11 +131,9 @@ async fn of_connected(room: &Room, note: &Stub, shown: &Shown, now: SystemTime) 
     let Some(accepted) = judged.and_then(|judged| judged.guard().identity().cloned()) else { return Ok(None) };
     let Some(found) = shown.token()?.filter(|_| room.asks_who()) else { return Ok(Some(accepted)) };
     if is_of(note, found) {
-        // Another one may speak for the session by now, and then it does not end with this.
-        if let Some(judged) = judged.filter(|_| !room.venue.ledger.revocations.is_empty())
-            && let Some(vouched) = judged.guard().vouched()
-        {
-            is_unrevoked(room, vouched, now)?;
+        if let Some(judged) = judged.filter(|_| !room.venue.ledger.revocations.is_empty()) {
+            let vouched = judged.guard().vouched().cloned();
+            vouched.map_or(Ok(()), |vouched| still_vouches(room, note, &vouched, now))?;
         }
         return Ok(Some(accepted));
     }
@@ -180,14 +178,13 @@ pub async fn of_upgrade(
 }
 
 /// The identity of a session whose request shows this token.
-async fn agree(room: &Room, note: &Note, found: &Token, now: SystemTime) -> Result<Identity, Refused> {
+async fn agree(room: &Room, note: &Stub, found: &Token, now: SystemTime) -> Result<Identity, Refused> {
     let Some(opened_by) = &note.identity else {
         // Opened when nobody needed to be known; the rules have changed since.
         return Err(Refused::because(Refusal::SessionUnknown, "the session has no identity"));
     };
     if is_of(note, found) {
-        // A session whose identity was renewed does not end with the token that opened it.
-        is_unrevoked(room, opened_by, now)?;
+        still_vouches(room, note, opened_by, now)?;
         return Ok(opened_by.clone());
     }
     let identity = room.verifier.who(&found.text, now).await?;
@@ -217,6 +214,16 @@ fn is_unrevoked(room: &Room, identity: &Identity, now: SystemTime) -> Result<(),
         None => Ok(()),
         Some(struck) => Err(Reason::from(struck).refused()),
     }
+}
+
+/// The token that opened a session has not been taken back. Where a refresh has followed it the session does not end with it, but
+/// nobody speaks for the session with it any more. What ends the session as well is for its end to tell.
+fn still_vouches(room: &Room, note: &Stub, opened_by: &Identity, now: SystemTime) -> Result<(), Refused> {
+    let revocations = &room.venue.ledger.revocations;
+    let Some(struck) = revocations.judge(Some(opened_by), None, now) else { return Ok(()) };
+    let session = room.venue.ledger.find(note.key());
+    let ends = |session: &Arc<Session>| session.is_over() || revocations.judge(session.who().as_ref(), None, now).is_some();
+    if session.as_ref().is_some_and(ends) { Ok(()) } else { Err(Reason::from(struck).refused()) }
 }
 
 /// A request of a session finds it as its sealed id says, as long as nothing has ended that: the identity that opened it has

@@ -101,15 +101,14 @@ const ROWS = {
     { lives: true, heard: ['425["rare"]'], seen: [/^436\[\{"error":\{"code":"event_rate",.*"retry_after_ms":\d+/], skipsAnswer: true },
   ],
 
-  // Binary
+  // Binary. Of a payload that is malformed in one place nothing goes anywhere.
   "binary that nothing announced": [BYTES, BREAKS],
   "binary as text that nothing announced": ["bAQIDBA==", BREAKS],
-  "an attachment too many": [[`451-5["echo",${HOLE}]`, BYTES, BYTES], { lives: false, heard: [`451-5["echo",${HOLE}]`, "bAQIDBA=="] }],
-  "an event where an attachment is due": [[`451-5["echo",${HOLE}]`, '427["add",1,1]'], { lives: false, heard: [`451-5["echo",${HOLE}]`] }],
-  "leaving where an attachment is due": [[`451-5["echo",${HOLE}]`, "41"], { lives: false, heard: [`451-5["echo",${HOLE}]`] }],
+  "an attachment too many": [[`451-5["echo",${HOLE}]`, BYTES, BYTES], { lives: false, heard: { polling: [], websocket: [`451-5["echo",${HOLE}]`, "bAQIDBA=="] } }],
+  "an event where an attachment is due": [[`451-5["echo",${HOLE}]`, '427["add",1,1]'], { lives: false, heard: { polling: [], websocket: [`451-5["echo",${HOLE}]`] } }],
+  "leaving where an attachment is due": [[`451-5["echo",${HOLE}]`, "41"], { lives: false, heard: { polling: [], websocket: [`451-5["echo",${HOLE}]`] } }],
   "no base64 where an attachment is due": [
     [`451-5["echo",${HOLE}]`, "b*not*"],
-    // A payload that is none goes nowhere.
     { lives: false, heard: { polling: [], websocket: [`451-5["echo",${HOLE}]`] } },
   ],
   "a pong before an attachment": [
@@ -142,7 +141,7 @@ const ROWS = {
 
 // Only there is it what it is here.
 const BY_POLLING = {
-  "a good packet and a bad one": [['42["count",0]', '42["add",NaN]'], { lives: false, heard: ['42["count",0]'] }],
+  "a good packet and a bad one": [['42["count",0]', '42["add",NaN]'], BREAKS],
   "a good packet and one that is not allowed": [['42["count",0]', '425["admin:ban"]'], { ...refused(5, "event_refused"), heard: ['42["count",0]'] }],
   "bad base64": ["b*not*", BREAKS],
   "two separators": ['42["count",0]\u001e\u001e42["count",0]', BREAKS],

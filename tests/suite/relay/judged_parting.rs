@@ -69,13 +69,20 @@ async fn one_that_is_killed_is_over_at_once_and_its_client_hears_so_at_its_next_
 
 #[tokio::test]
 async fn one_that_is_revoked_is_over_at_once() {
-    let app = App::start().await;
-    let gate = gate_before(&app, |settings| settings.set("auth.on_revocation", "reconnect")).await;
-    let session = joined_session(&gate, &token("ana", "t-1")).await;
-    act(&gate, "/revoke", &json!({ "subject": "ana" })).await;
-    is_over_for_all_others(&app, &gate, "revoked", "1").await;
-    assert_eq!(session.poll().send().await.refusal(), (401, "revoked".into()));
-    assert_eq!(session.post("42[\"x\"]").send().await.refusal(), (401, "revoked".into()));
+    for (when, on_revocation) in [("handshake", "stay_closed"), ("connect", "stay_closed"), ("handshake", "reconnect")] {
+        let app = App::start().await;
+        let gate = gate_before(&app, |settings| settings.set("auth.when", when).set("auth.on_revocation", on_revocation)).await;
+        let session = joined_session(&gate, &token("ana", "t-1")).await;
+        act(&gate, "/revoke", &json!({ "subject": "ana" })).await;
+        let stays = on_revocation == "stay_closed";
+        is_over_for_all_others(&app, &gate, "revoked", if stays { "41\u{1e}1" } else { "1" }).await;
+        if stays {
+            assert_eq!(session.poll().send().await.text(), "41");
+        } else {
+            assert_eq!(session.poll().send().await.refusal(), (401, "revoked".into()));
+            assert_eq!(session.post("42[\"x\"]").send().await.refusal(), (401, "revoked".into()));
+        }
+    }
 }
 
 #[tokio::test]

@@ -367,6 +367,9 @@ impl Loading<'_> {
     fn what_stays(&self, path: &[String]) -> String {
         let source = self.stack.places().find(&path.join("."));
         match self.stack.value(path) {
+            Some(value) if path.join(".") == "origin.ports" && stack::printed(&value) == "[]" => {
+                format!("[] stays ({source}), so pages of the hosts named count on the ports 80 and 443 alone")
+            }
             Some(value) if !is_secret(path) => format!("{} stays ({source})", stack::printed(&value)),
             _ => format!("What was there stays ({source})"),
         }

@@ -109,6 +109,9 @@ impl Life {
         if let Some(first) = first {
             carriage = carriage.saying(frame::write(Opcode::Text, &first, None));
         }
+        if self.upgraded {
+            carriage = carriage.upgrading(self.venue.metrics.upgrades.get_or_create_owned(&[("outcome", "done")]));
+        }
         match self.judging(U::IS_LATE) {
             Some(judging) => carriage.judged_by(judging),
             None => carriage,
@@ -141,8 +144,8 @@ impl Life {
         }
     }
 
-    /// `has_come_over`: whether an upgrade has come about, where that is known.
-    fn ended(self, ended: Ended, has_come_over: Option<bool>) {
+    /// `has_come_over`: whether an upgrade has come about.
+    fn ended(self, ended: Ended, has_come_over: bool) {
         let session = &self.session;
         let metrics = &self.venue.metrics;
         session.bytes_in.fetch_add(ended.moved.bytes_in, Ordering::Relaxed);
@@ -150,15 +153,11 @@ impl Life {
         session.messages_in.fetch_add(ended.moved.messages_in, Ordering::Relaxed);
         session.messages_out.fetch_add(ended.moved.messages_out, Ordering::Relaxed);
         session.close_code.store(ended.code.unwrap_or(0), Ordering::Relaxed);
-        // A client that upgrades says `2probe` and then `5`: one that never came so far goes on by polling.
-        let did_upgrade = has_come_over.unwrap_or(ended.moved.messages_in >= 2);
-        if self.upgraded {
-            let outcome = if did_upgrade { "done" } else { "failed" };
-            metrics.upgrades.get_or_create_owned(&[("outcome", outcome)]).inc();
-        }
-        if self.upgraded && !did_upgrade && !session.ending.is_told() {
-            session.back_to_polling();
-            return;
+        if self.upgraded && !has_come_over {
+            metrics.upgrades.get_or_create_owned(&[("outcome", "failed")]).inc();
+            if !session.ending.is_told() {
+                return session.back_to_polling();
+            }
         }
         self.venue.ledger.close(session, ended.reason);
         drop((self.attendance, self.pass));

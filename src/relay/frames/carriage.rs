@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use prometheus_client::metrics::counter::Counter;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, Sleep},
@@ -60,6 +61,8 @@ pub struct Carriage<C, U> {
     /// Set once an end is decided: why, and until when both sides may still say goodbye.
     pub(super) leaving: Option<Leaving>,
     gather: fn(&mut C),
+    /// Counts the upgrade that this is, once it has come about.
+    upgrade: Option<Counter>,
 }
 
 pub(super) struct Leaving {
@@ -107,6 +110,7 @@ where
             terms,
             session,
             gather: |_| {},
+            upgrade: None,
         }
     }
 
@@ -126,9 +130,15 @@ where
         self
     }
 
-    /// Whether an upgrade has come about, where that is known: in a judged session.
-    pub fn has_come_over(&self) -> Option<bool> {
-        self.court.as_ref().map(|court| court.has_say())
+    /// It is the upgrade of a polling session, which counts when it has come about: not before, and not as late as its end.
+    pub fn upgrading(mut self, done: Counter) -> Self {
+        self.upgrade = Some(done);
+        self
+    }
+
+    /// Whether an upgrade has come about. A client says `2probe` and then `5`: one that never came so far goes on by polling.
+    pub fn has_come_over(&self) -> bool {
+        self.court.as_ref().map_or(self.up.messages >= 2, |court| court.has_say())
     }
 
     /// Tells the client's connection that its end is near: it may keep what is written back until it is flushed or closed, so that
@@ -188,6 +198,12 @@ where
                 court.poll(cx, &mut self.down.words, &mut self.up.words);
             }
             let up = self.poll_up(cx);
+            if self.upgrade.is_some()
+                && self.has_come_over()
+                && let Some(done) = self.upgrade.take()
+            {
+                done.inc();
+            }
             if self.up.words.is_too_much() {
                 return Poll::Ready(self.end(Reason::AppStalled, true));
             }

@@ -84,6 +84,7 @@ async fn a_polling_session_upgrades_in_both_versions_of_http() {
         gate.has_sessions("websocket", 0).await;
     }
     assert_eq!(gate.metric("sockgate_upgrades_total{outcome=\"done\"}").await, 2.0);
+    assert_eq!(gate.metric("sockgate_upgrades_total{outcome=\"failed\"}").await, 0.0);
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ pub(super) fn ack(parser: Parser, namespace: &str, id: u64, argument: &Value) ->
 
 /// The error an event that asked for an answer gets.
 pub(super) fn error(refused: &Refused) -> Value {
-    let mut error = json!({ "code": refused.refusal.name(), "message": refused.refusal.message() });
+    let mut error = reason(refused.refusal);
     if let (Some(after), Value::Object(error)) = (refused.retry_after, &mut error) {
         error.insert("retry_after_ms".into(), milliseconds(after).into());
     }

@@ -68,7 +68,7 @@ for (const setUp of ["connect", "header"]) {
         const [ana, root] = [await arrive("ana"), await arrive("root")];
         const refusals = await board.door.sample("refusals", { reason: "event_refused" });
         const { error } = await call(ana.status, "admin:refresh-status");
-        assert.deepEqual(error, { code: "event_refused", message: "You may not send this event" });
+        assert.deepEqual(error, { code: "event_refused", message: "You may not send this event", hint: "this account may not use this" });
         ana.status.emit("admin:refresh-status");
         assert.equal((await call(root.status, "admin:refresh-status")).services.length, 3);
         assert.equal((await call(ana.status, "subscribe:status")).services.length, 3);
@@ -239,7 +239,7 @@ describe("the README of the status board", NEEDS_GATE, () => {
   after(() => board?.close());
 
   test("client.js says what is shown, and so do log and metrics", async () => {
-    assert.deepEqual(await board.script(["ana", "refresh"]), ['{"error":{"code":"event_refused","message":"You may not send this event"}}']);
+    assert.deepEqual(await board.script(["ana", "refresh"]), ['{"error":{"code":"event_refused","message":"You may not send this event","hint":"this account may not use this"}}']);
     const [refusal] = await board.script(["ida"]);
     assert.ok(readme.includes(`    ${refusal}\n`), refusal);
     const [counts, goodbye] = await board.script(["ben", "burst", "25"]);

@@ -6,7 +6,9 @@ use sockgate::{policy::Refusal, relay::Reason};
 use super::stage::{Cut, Stage, each, error, person};
 
 fn late(header: &str, after: u64) -> String {
-    let error = json!({ "error": { "code": "event_rate", "message": Refusal::EventRate.message(), "retry_after_ms": after } });
+    let rate = Refusal::EventRate;
+    let error =
+        json!({ "error": { "code": rate.name(), "message": rate.message(), "hint": rate.hint(), "retry_after_ms": after } });
     format!("drop | client 43{header}[{error}]")
 }
 

@@ -34,7 +34,7 @@ fn asking(namespace: &str, id: u8, name: &str) -> Vec<u8> {
 }
 
 fn error(namespace: &str, id: u64, refusal: Refusal) -> String {
-    let error = json!({ "error": { "code": refusal.name(), "message": refusal.message() } });
+    let error = json!({ "error": { "code": refusal.name(), "message": refusal.message(), "hint": refusal.hint() } });
     format!("client {}", told(&msgpack::ack(namespace, id, &[error])))
 }
 

@@ -241,7 +241,10 @@ pub fn no(namespace: &str, refusal: Refusal) -> String {
 
 /// The answer to an event that is refused.
 pub fn error(header: &str, refusal: Refusal) -> String {
-    format!("client 43{header}[{{\"error\":{}}}]", json!({ "code": refusal.name(), "message": refusal.message() }))
+    format!(
+        "client 43{header}[{{\"error\":{}}}]",
+        json!({ "code": refusal.name(), "message": refusal.message(), "hint": refusal.hint() })
+    )
 }
 
 pub const MALFORMED: &str = "break packet_malformed";

@@ -136,7 +136,11 @@ fn bad_values_of_ordinary_names_warn_and_the_value_below_stays() {
         ("PORT", "http", "listen.address: \"http\" is not a port. \"127.0.0.1:8443\" stays (default)."),
         ("PORT", "70000", "listen.address: \"70000\" is not a port. \"127.0.0.1:8443\" stays (default)."),
         ("BEHIND_PROXY", "perhaps", "listen.behind_proxy: \"perhaps\" is neither true nor false. false stays (default)."),
-        ("FLASK_PORT", "five", "origin.ports: found \"five\", expected a number from 0 to 65535. [] stays (default)."),
+        (
+            "FLASK_PORT",
+            "five",
+            "origin.ports: found \"five\", expected a number from 0 to 65535. [] stays (default): with hosts 80 and 443, alone 5000.",
+        ),
         ("FLASK_HOST", "http://app", "origin.hosts: \"http://app\" is left out: \"http://app\" is not a host name or address."),
         (
             "SOCKETIO_TRANSPORTS",

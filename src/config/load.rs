@@ -367,10 +367,7 @@ impl Loading<'_> {
     fn what_stays(&self, path: &[String]) -> String {
         let source = self.stack.places().find(&path.join("."));
         match self.stack.value(path) {
-            Some(value) if path.join(".") == "origin.ports" && stack::printed(&value) == "[]" => {
-                format!("[] stays ({source}), so pages of the hosts named count on the ports 80 and 443 alone")
-            }
-            Some(value) if !is_secret(path) => format!("{} stays ({source})", stack::printed(&value)),
+            Some(value) if !is_secret(path) => format!("{} stays ({source}){}", stack::printed(&value), meaning(path, &value)),
             _ => format!("What was there stays ({source})"),
         }
     }
@@ -428,6 +425,12 @@ fn follows_from(problem: &Problem, known: &Problem) -> bool {
 /// A reason may repeat parts of the entry; none of them with its password.
 fn hide_password(reason: &str, entry: &str) -> String {
     if without_password(entry) == entry { reason.to_string() } else { "an origin has no user name".into() }
+}
+
+/// What an empty list of ports means is not what it says.
+fn meaning(path: &[String], value: &Value) -> &'static str {
+    let is_empty = matches!(value, Value::Array(_, items) if items.is_empty());
+    if is_empty && path == ["origin", "ports"] { ": 80 and 443 where hosts are named, else 5000" } else { "" }
 }
 
 fn is_secret(path: &[String]) -> bool {

@@ -28,7 +28,8 @@ pub struct SocketIo {
     /// answer to a poll is held whole meanwhile, and may have 16 MiB and four thirds of this; twice as much may wait in each
     /// direction of a session.
     pub max_payload: Size,
-    /// Fragments a WebSocket message may have.
+    /// Fragments a WebSocket message may have. 0: 128, or one for each 4 KiB of `max_payload` where that is more. Browsers cut
+    /// long messages, Chromium into 64 KiB; one in more fragments ends its session (`too_many_fragments`, 1008).
     pub fragments: usize,
     /// Sessions whose client has gone without a word are forgotten after this long without a poll.
     pub abandoned_after: Period,
@@ -81,6 +82,22 @@ pub enum Transport {
     Websocket,
 }
 
+impl SocketIo {
+    /// How many fragments a message may have at last.
+    pub fn most_fragments(&self) -> u32 {
+        let most = match self.fragments {
+            0 => (self.max_payload.0 / A_FRAGMENT).max(FRAGMENTS),
+            most => most as u64,
+        };
+        u32::try_from(most).unwrap_or(u32::MAX)
+    }
+}
+
+/// Enough for every message of the usual size.
+const FRAGMENTS: u64 = 128;
+/// Bytes of a fragment that is cut with some sense.
+const A_FRAGMENT: u64 = 4 * 1024;
+
 impl Default for SocketIo {
     fn default() -> Self {
         Self {
@@ -89,7 +106,7 @@ impl Default for SocketIo {
             ping_timeout: Period::seconds(20),
             connect_timeout: Period::seconds(5),
             max_payload: Size::bytes(1_000_000),
-            fragments: 128,
+            fragments: 0,
             abandoned_after: Period::seconds(65),
             judge: Judge::Auto,
             parser: Parser::Default,

@@ -131,10 +131,7 @@ impl Builder<'_> {
             manners: Manners::new(route, upstream, identity, verifier.places()),
             transports: route.socketio.transports.clone(),
             assumed: route.socketio.clone(),
-            limits: Limits {
-                message: route.socketio.max_payload.0,
-                fragments: u32::try_from(route.socketio.fragments).unwrap_or(u32::MAX),
-            },
+            limits: Limits { message: route.socketio.max_payload.0, fragments: route.socketio.most_fragments() },
             patience: Patience {
                 handshake: route.socketio.connect_timeout.0,
                 answer: upstream.answer_deadline.0,

@@ -40,10 +40,12 @@ pub enum Reason {
     NamespaceRefused,
     /// Nobody could say whether its token is good.
     TokensUnchecked,
+    /// It cut a message into more pieces than one may have.
+    TooManyFragments,
 }
 
 impl Reason {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::ClientClosed,
         Self::AppClosed,
         Self::ClientGone,
@@ -70,6 +72,7 @@ impl Reason {
         Self::LifeOver,
         Self::NamespaceRefused,
         Self::TokensUnchecked,
+        Self::TooManyFragments,
     ];
 
     /// The stable name, the same in log, metric and `/status`.
@@ -101,6 +104,7 @@ impl Reason {
             Self::LifeOver => "session_life",
             Self::NamespaceRefused => "namespace_refused",
             Self::TokensUnchecked => "tokens_unchecked",
+            Self::TooManyFragments => "too_many_fragments",
         }
     }
 
@@ -118,7 +122,7 @@ impl Reason {
             Self::TooLarge => 1009,
             Self::TokensUnchecked => 1013,
             Self::Malformed => 1002,
-            Self::Flooded | Self::SlowReader => 1008,
+            Self::Flooded | Self::SlowReader | Self::TooManyFragments => 1008,
             Self::AppGone | Self::AppInvalid | Self::AppStalled | Self::MemberGone => 1014,
             Self::ClientClosed | Self::AppClosed | Self::ClientGone => 1000,
         };
@@ -138,7 +142,8 @@ impl Reason {
     /// What a client's own frames were at fault for.
     pub fn for_client_fault(error: FrameError) -> Self {
         match error {
-            FrameError::TooLarge | FrameError::TooManyFragments => Self::TooLarge,
+            FrameError::TooLarge => Self::TooLarge,
+            FrameError::TooManyFragments => Self::TooManyFragments,
             _ => Self::Malformed,
         }
     }

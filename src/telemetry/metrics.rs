@@ -155,7 +155,11 @@ impl Default for Metrics {
             messages: make!("messages", "WebSocket messages carried by direction", Family::default()),
             bytes: make!("carried_bytes", "Payload bytes carried by transport and direction", Family::default()),
             packets: make!("packets", "Messages of judged sessions by namespace and direction", Family::default()),
-            packet_bytes: make!("packet_bytes", "Bytes of judged messages by namespace and direction", Family::default()),
+            packet_bytes: make!(
+                "packet_bytes",
+                "Bytes of judged messages by namespace and direction, attachments left out",
+                Family::default()
+            ),
             events: make!("events", "Events of judged sessions by name and direction", Family::default()),
             packets_filtered: make!("packets_filtered", "Messages of apps kept from their client", Counter::default()),
             shadowed: make!("shadowed", "What would have been refused, by stable name", Family::default()),

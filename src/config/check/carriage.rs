@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use crate::config::{
-    Config,
+    Config, Size,
     limit::Limit,
     origin::{HostPattern, Pattern, PortPattern},
     route::{Kind, Route},
@@ -13,6 +13,8 @@ use crate::config::{
 
 use super::bench::{Bench, is_token};
 
+/// Bytes.
+const CHROMIUMS_FRAGMENT: u64 = 64 * 1024;
 /// `keepAliveTimeout` of Node's http server, `--timeout-keep-alive` of uvicorn.
 const SERVERS_CLOSE_AFTER: Duration = Duration::from_secs(5);
 
@@ -92,8 +94,10 @@ pub fn socketio(table: &str, socketio: &SocketIo, bench: &mut Bench<'_>) {
         let what = format!("{} is too little for a handshake", socketio.max_payload);
         bench.refuse(&format!("{table}.max_payload"), what, "Use 1 KiB or more; Socket.IO's own is 1 MB");
     }
-    if socketio.fragments == 0 {
-        bench.refuse(&format!("{table}.fragments"), "a message has at least one fragment", "Write for example 128");
+    let in_fragments = (socketio.fragments as u64).saturating_mul(CHROMIUMS_FRAGMENT);
+    if socketio.fragments > 0 && in_fragments < socketio.max_payload.0 {
+        let what = format!("Chromium cuts messages into 64 KiB: those above {} end their session", Size::bytes(in_fragments));
+        bench.warn(&format!("{table}.fragments"), what, "Leave it out, and it follows max_payload");
     }
 }
 

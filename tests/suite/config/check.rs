@@ -154,6 +154,7 @@ fn rows() -> Vec<(&'static str, &'static str, &'static str, &'static str)> {
             "limit.event.0.in.1",
             "does not start with /",
         ),
+        ("[socketio]\nfragments = 10", "warning", "socketio.fragments", "those above 640 KiB end their session"),
         ("[[limit.event]]\nevents = [\"*\"]\nsize = 9\nin = [\"/a?b\"]", "refused", "limit.event.0.in.0", "no namespace"),
         (
             "[auth]\nwhen = \"none\"\n[[limit.event]]\nevents = [\"*\"]\nrate = \"5/1s\"\nper = \"user\"",

@@ -139,7 +139,7 @@ fn bad_values_of_ordinary_names_warn_and_the_value_below_stays() {
         (
             "FLASK_PORT",
             "five",
-            "origin.ports: found \"five\", expected a number from 0 to 65535. [] stays (default), so pages of the hosts named count on the ports 80 and 443 alone.",
+            "origin.ports: found \"five\", expected a number from 0 to 65535. [] stays (default): 80 and 443 where hosts are named, else 5000.",
         ),
         ("FLASK_HOST", "http://app", "origin.hosts: \"http://app\" is left out: \"http://app\" is not a host name or address."),
         (

@@ -218,8 +218,7 @@ fn only_one_of_many_at_once_gets_what_there_is_once() {
 
 #[test]
 fn a_clients_own_frames_are_at_fault_for_size_or_for_form() {
-    for error in [FrameError::TooLarge, FrameError::TooManyFragments] {
-        assert_eq!(Reason::for_client_fault(error).closing().0, 1009, "{error:?}");
+    for error in [FrameError::TooLarge, FrameError::TooManyFragments, FrameError::Unmasked] {
+        assert_eq!(Reason::for_client_fault(error).closing().0, error.close_code(), "{error:?}");
     }
-    assert_eq!(Reason::for_client_fault(FrameError::Unmasked).closing().0, 1002);
 }

@@ -18,13 +18,14 @@ use time::OffsetDateTime;
 
 use super::{examples, page, top};
 
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "README.md",
     "SECURITY.md",
     "CHANGELOG.md",
     "certs/README.md",
     "examples/node/README.md",
     "examples/flask/README.md",
+    "examples/kubernetes/README.md",
     "examples/systemd/README.md",
 ];
 
@@ -193,7 +194,7 @@ fn words_in_capitals(page: &str) -> BTreeSet<&str> {
     names.filter(|word| !word.ends_with('_')).collect()
 }
 
-fn is_read(variable: &str) -> bool {
+pub(super) fn is_read(variable: &str) -> bool {
     if variable == env::PROFILE || env::LEGACY.iter().any(|legacy| legacy.name == variable) {
         return true;
     }

@@ -191,11 +191,12 @@ fn members(cluster: &Cluster<'_>, config: &Config) -> Vec<String> {
         let found = cluster.find("Service", service);
         let has = found.is_some_and(|found| {
             found["metadata"]["namespace"] == *namespace
-                && list(&found["spec"]["ports"]).iter().any(|there| there["port"].to_string() == port)
+                && list(&found["spec"]["ports"]).iter().any(|there| there["port"].as_u64() == port.parse().ok())
         });
         let index = pod.rsplit_once('-').and_then(|(_, index)| index.parse::<u64>().ok());
         let set = cluster.documents.iter().find(|one| one["kind"] == "StatefulSet" && one["spec"]["serviceName"] == *service);
-        !has || !set.is_some_and(|set| index < set["spec"]["replicas"].as_u64())
+        let replicas = set.and_then(|set| set["spec"]["replicas"].as_u64());
+        !has || index.zip(replicas).is_none_or(|(index, replicas)| index >= replicas)
     });
     unknown.map(|member| format!("upstream.members: {member} is no pod of these manifests")).collect()
 }

@@ -1,9 +1,15 @@
 //! What stands around the program: the pages people read first, the image, and what we depend on. Nobody runs these when
 //! they change the code, so they are held to it here.
 
+mod compose;
 mod dependencies;
 mod image;
+mod kubernetes;
+mod manifests;
+mod nonsense;
 mod pages;
+mod pods;
+mod stand;
 mod units;
 
 use std::{

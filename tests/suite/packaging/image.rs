@@ -108,5 +108,8 @@ fn the_image_runs_and_asks_what_the_program_offers() {
     assert!(matches!(Cli::try_parse_from(words(asked)).expect("a verb").verb, Verb::Health(_)));
     assert!(all("COPY").contains(&format!("--from=builder /build/target/dist/sockgate {}", entry[0])));
     assert_eq!(only("EXPOSE"), "8443");
+    assert_eq!(only("STOPSIGNAL"), "SIGTERM", "what the gate leaves at in good order");
+    let license = table("Cargo.toml")["package"]["license"].as_str().expect("named").to_string();
+    assert!(only("LABEL").contains(&format!("licenses=\"{license}\"")));
     assert_eq!(all("WORKDIR"), ["/build", "/etc/sockgate"], "where the configuration is looked for");
 }

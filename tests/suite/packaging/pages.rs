@@ -201,7 +201,7 @@ fn words_in_capitals(page: &str) -> BTreeSet<&str> {
     names.filter(|word| !word.ends_with('_')).collect()
 }
 
-fn is_read(variable: &str) -> bool {
+pub(super) fn is_read(variable: &str) -> bool {
     if variable == env::PROFILE || env::LEGACY.iter().any(|legacy| legacy.name == variable) {
         return true;
     }

@@ -333,38 +333,26 @@ impl Header {
 }
 
 /// Puts a mask on bytes that stand `offset` bytes behind the start of their payload, or takes it off.
-pub fn mask(bytes: &mut [u8], key: [u8; 4], offset: u64) {
-    let mut wide = [0_u8; 32];
-    for (index, byte) in wide.iter_mut().enumerate() {
-        *byte = key[(offset as usize + index) % 4];
+pub fn mask(bytes: &mut [u8], mut key: [u8; 4], offset: u64) {
+    key.rotate_left((offset % 4) as usize);
+    let [a, b, c, d] = key;
+    // By words, which the compiler takes several of at once.
+    let wide = [a, b, c, d, a, b, c, d];
+    let word = u64::from_ne_bytes(wide);
+    let (words, rest) = bytes.as_chunks_mut();
+    for bytes in words {
+        *bytes = (u64::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
     }
-    let (chunks, rest) = bytes.as_chunks_mut::<32>();
-    for chunk in chunks {
-        for (byte, key) in chunk.iter_mut().zip(&wide) {
-            *byte ^= key;
-        }
-    }
-    for (byte, key) in rest.iter_mut().zip(&wide) {
+    for (byte, key) in rest.iter_mut().zip(wide) {
         *byte ^= key;
     }
 }
 
-/// Appends bytes that stand `offset` bytes behind the start of their payload, without their mask: one pass over them.
+/// Appends bytes that stand `offset` bytes behind the start of their payload, without their mask.
 pub fn unmask_into(out: &mut Vec<u8>, bytes: &[u8], key: [u8; 4], offset: u64) {
-    let mut wide = [0_u8; 64];
-    for (index, byte) in wide.iter_mut().enumerate() {
-        *byte = key[(offset as usize + index) % 4];
-    }
-    out.reserve(bytes.len());
-    let (chunks, rest) = bytes.as_chunks::<64>();
-    for chunk in chunks {
-        let mut plain = *chunk;
-        for (byte, key) in plain.iter_mut().zip(&wide) {
-            *byte ^= key;
-        }
-        out.extend_from_slice(&plain);
-    }
-    out.extend(rest.iter().zip(&wide).map(|(byte, key)| byte ^ key));
+    let start = out.len();
+    out.extend_from_slice(bytes);
+    mask(&mut out[start..], key, offset);
 }
 
 /// One whole frame, masked when a mask is given (which clients must, section 5.3).

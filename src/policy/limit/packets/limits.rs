@@ -183,7 +183,9 @@ impl PacketLimits {
     /// Takes one message out of every bucket it belongs to, up to the first that refuses it.
     pub(super) fn take(&self, cells: &mut [u64], payer: Payer, bounds: Bounds, bytes: u64, now: Instant) -> Result<(), Excess> {
         let mut outcome = Outcome::default();
-        let mut count = Count { user: payer.user, address: payer.address, cells, now, nanos: self.nanos(now) };
+        // Only sessions' own buckets count by it.
+        let nanos = if cells.is_empty() { 0 } else { self.nanos(now) };
+        let mut count = Count { user: payer.user, address: payer.address, cells, now, nanos };
         for rule in self.bounding(bounds) {
             outcome.note(rule.weigh(bytes))?;
             outcome.note(rule.take(&mut count))?;

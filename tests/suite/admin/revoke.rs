@@ -5,7 +5,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::deeds::{TOKEN, act, gate_before, read};
-use crate::support::{App, Gate, Issuer, OPEN, OPEN_WEBSOCKET, PAGE, Session, Settings, issuer::now, sample::with_plain_routes};
+use crate::support::{
+    App, Gate, Issuer, OPEN, OPEN_WEBSOCKET, PAGE, Session, Settings, eventually, issuer::now, sample::with_plain_routes,
+};
 
 /// A token issued so many seconds from now; clocks may disagree by a minute.
 fn token(subject: &str, id: &str, issued: i64) -> String {
@@ -207,7 +209,7 @@ async fn a_disk_that_takes_nothing_is_told_and_the_revocation_holds() {
     let file = directory.path().join("revocations.json");
     let gate = gate_before(&app, |settings| kept_in(settings, &file)).await;
     // Nothing can take the place of a directory that is not empty.
-    std::fs::remove_file(&file).expect("it was written at the start");
+    eventually("it is written at the start", async || std::fs::remove_file(&file).ok()).await;
     std::fs::create_dir_all(file.join("full")).expect("a directory");
     let ana = token("ana", "t-1", -60);
     let session = Session::open(&gate.client(), &ana).await;

@@ -3,6 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 
+// The suite asks it more.
+#[allow(dead_code)]
 #[path = "../../suite/relay/guard/hostile.rs"]
 mod hostile;
 

@@ -44,7 +44,7 @@ impl Judge for ByLetter {
 struct Come {
     passed: Vec<u8>,
     broken: Option<Reason>,
-    /// The bytes end within a message that is not refused: how often it was shown until then is a matter of the cuts.
+    /// The bytes end, or make no sense any more, within a message that is not refused: how often it was shown until then is a matter of the cuts.
     is_open: bool,
 }
 
@@ -64,7 +64,8 @@ fn sift(revision: Revision, from: Side, bytes: &[u8], cut: usize) -> Come {
             Pass::Composed(composed) => passed.extend(composed),
         }
         if sifted.broken.is_some() || sifted.scan.fault.is_some() || walker.is_closed() {
-            return Come { passed, broken: sifted.broken, is_open: false };
+            let is_open = sifted.broken.is_none() && !walker.is_between_messages();
+            return Come { passed, broken: sifted.broken, is_open };
         }
         held.drain(..sifted.scan.upto);
         assert!(held.len() <= LONGEST_HELD);

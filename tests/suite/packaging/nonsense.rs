@@ -94,7 +94,7 @@ fn nonsense_in_manifests_of_kubernetes_is_told() {
     }
     let sidecar = page("examples/kubernetes/sidecar.yaml");
     for (change, said) in [
-        (("sleep: { seconds: 25 }", "sleep: { seconds: 5 }"), "app does not stay"),
+        (("sleep: { seconds: 27 }", "sleep: { seconds: 5 }"), "app does not stay"),
         (("port: { name: http }", "port: { name: https }"), "no Service has"),
         (("secretName: chat-tls", "secretName: tls"), "nobody makes the Secret \"tls\""),
         (("behind_proxy = true", "behind_proxy = false"), "plain HTTP to other machines"),

@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { after, afterEach, before, test } from "node:test";
 import WebSocket from "ws";
 import { App } from "../support/app.mjs";
-import { launch, serveFolder } from "../support/browser.mjs";
+import { launch, Site } from "../support/browser.mjs";
 import { WAYS } from "../support/client.mjs";
 import { Client2 } from "../support/client2.mjs";
 import { Gate } from "../support/gate.mjs";
@@ -226,20 +226,20 @@ symptom("The certificate is not trusted", (page) => {
   let stage, browser, site;
   before(async () => {
     stage = await Stage.open({ apps: ["node"] });
-    [browser, site] = await Promise.all([launch({ trusting: false }), serveFolder(new URL("../../../examples/page", import.meta.url).pathname)]);
+    [browser, site] = await Promise.all([launch({ trusting: false }), Site.start({ secure: false })]);
   });
   afterEach(() => stage.leave());
   after(async () => {
-    await browser.close();
-    site.close();
-    await stage.close();
+    await browser?.close();
+    site?.close();
+    await stage?.close();
   });
 
   test("in the browser", async () => {
     const tab = await browser.newPage();
     const shown = [];
     tab.on("console", (line) => shown.push(line.text()));
-    await tab.goto(`${site.origin}/?gate=${stage.gate.site}`);
+    await tab.goto(`${site.origin}/`);
     await tab.evaluate((url) => void globalThis.io(url, { reconnection: false }), stage.gate.site);
     await until("the console tells", () => shown.join().includes("CERT"));
     page.client(shown, "net::ERR_CERT_AUTHORITY_INVALID");

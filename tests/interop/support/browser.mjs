@@ -7,7 +7,7 @@
 import { execFileSync } from "node:child_process";
 import { createServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -68,12 +68,6 @@ export class Site {
     this.server.close();
     this.server.closeAllConnections();
   }
-}
-
-/** A site by http with the files of a folder. */
-export function serveFolder(folder) {
-  const files = readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]);
-  return Site.start({ secure: false, files: Object.fromEntries(files) });
 }
 
 // A certificate that nobody signed; the browser here takes any.

@@ -92,7 +92,7 @@ describe("examples/auction, its page", NEEDS_GATE, () => {
   test("what compose exchanges of the gate's file is understood", async () => {
     const lines = exchanged("auction/compose.yaml", {})[0].matchAll(/^ +(SOCKGATE_\w+): (.*)$/gm);
     const env = Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
-    assert.equal(Object.keys(env).length, 2);
+    assert.equal(Object.keys(env).length, 3);
     const values = ["check", "--strict", "--config", join(EXAMPLES, "auction/sockgate.toml")];
     const { stdout } = await run(BINARY, values, { cwd: auction.gate.folder, env });
     for (const name of Object.keys(env)) assert.ok(stdout.includes(name), `${name} is not where a value came from`);

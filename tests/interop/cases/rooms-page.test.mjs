@@ -54,7 +54,7 @@ describe("the page of sharing rooms", NEEDS_GATE, () => {
       const isOpen = variant === "without logins";
       const [ana, ben] = [await arrive(isOpen ? undefined : "ana"), await arrive(isOpen ? undefined : "ben")];
       await ana.says(isOpen ? /guest-\w+ has joined/ : "ben has joined");
-      const [one, other] = stage.lines("joined").sort((one, other) => one.members - other.members);
+      const [one, other] = (await stage.count("joined", 2)).sort((one, other) => one.members - other.members);
       assert.notEqual(one.instance, other.instance);
 
       await ana.fill("#text", "hello");
@@ -67,7 +67,7 @@ describe("the page of sharing rooms", NEEDS_GATE, () => {
       await ana.click("#give button");
       await ana.says("sending holiday.bin: 100 %");
       assert.equal(await taken(ben, 0), hash(file), "in chunks");
-      assert.equal(stage.lines("chunk").length, 20);
+      await stage.count("chunk", 20);
 
       // Chromium cuts this message into some three hundred frames.
       await ana.check("#whole");

@@ -89,7 +89,7 @@ describe("sharing rooms", NEEDS_GATE, () => {
       await ana.room.file("holiday.mp4", bytes);
       const arrived = await ben.content({ kind: "file", from: "ana" });
       assert.ok(arrived.intact && bytes.equals(arrived.bytes));
-      assert.equal(stage.lines("chunk").filter(({ room }) => room === `chunks ${way}`).length, 20);
+      await stage.count("chunk", 20, { room: `chunks ${way}` });
     });
 
     test(`20 MB in one message arrive intact on the other instance, ${way}`, async () => {

@@ -113,6 +113,12 @@ export class Rooms {
     return lines.map((line) => JSON.parse(line)).filter((line) => line.what === what);
   }
 
+  /** As many lines of a kind as the instances must log with these fields, waited for. */
+  count(what, count, fields = {}) {
+    const found = () => this.lines(what).filter(having(fields));
+    return until(`the instances log ${what} ${JSON.stringify(fields)} ${count} times`, () => found().length === count && found());
+  }
+
   /** The line that an instance logged with these fields, waited for. */
   told(what, fields = {}) {
     return until(`an instance logs ${what} ${JSON.stringify(fields)}`, () => this.lines(what).find(having(fields)));

@@ -54,7 +54,8 @@ describe("the page of sharing rooms", NEEDS_GATE, () => {
       const isOpen = variant === "without logins";
       const [ana, ben] = [await arrive(isOpen ? undefined : "ana"), await arrive(isOpen ? undefined : "ben")];
       await ana.says(isOpen ? /guest-\w+ has joined/ : "ben has joined");
-      const [one, other] = (await stage.count("joined", 2)).sort((one, other) => one.members - other.members);
+      const joined = () => stage.lines("joined").sort((one, other) => one.members - other.members);
+      const [one, other] = await until("both joins are logged", () => joined().length >= 2 && joined());
       assert.notEqual(one.instance, other.instance);
 
       await ana.fill("#text", "hello");

@@ -23,7 +23,11 @@ describe("the page of examples/notifications", NEEDS_GATE, () => {
     [stage, browser] = await Promise.all([Notifications.open(HEARTBEAT), launch()]);
     root = (await stage.logIn("root")).script;
   });
-  afterEach(() => Promise.all(contexts.splice(0).map((context) => context.close())));
+  afterEach(async () => {
+    await Promise.all(contexts.splice(0).map((context) => context.close()));
+    // The app may miss them later: the next test must not take that for its own.
+    await stage.leave();
+  });
   after(() => Promise.all([browser?.close(), stage?.close()]));
 
   // A page of somebody who has logged in, in a browser of their own.

@@ -50,7 +50,7 @@ pub(super) struct Court {
     /// There is no app yet: the gate answers what only an app could, and nothing of the client goes on.
     in_front: bool,
     questions: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    /// Some of them have not been polled yet.
+    /// Some of them have not been polled yet, or the bell is not listened to yet.
     has_asked: bool,
     /// Who is woken when others have given the guard something to say.
     waker: Option<Waker>,
@@ -114,7 +114,9 @@ impl Court {
 
     /// Takes what others have given the guard to say, and lets its questions get on.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, to_client: &mut Words, to_app: &mut Words) {
-        if !self.judged.has_rung(&mut self.waker, cx.waker()) && self.questions.is_empty() {
+        // A second upgrade may be tried while a first one dies: only the carriage that has the say listens.
+        let is_rung = !self.has_say || self.judged.has_rung(&mut self.waker, cx.waker());
+        if !is_rung && self.questions.is_empty() {
             return;
         }
         loop {
@@ -170,6 +172,8 @@ impl Court {
     fn take_over(&mut self, to_client: &mut Words, to_app: &mut Words) {
         self.has_say = true;
         self.has_changed = true;
+        // Polled once more before anything is waited for, so that it listens from here on.
+        self.has_asked = true;
         self.say_waiting(to_client);
         for message in self.judged.take_unsent() {
             to_app.pass_on(sieve::write(&message, self.revision, Some(self.mask)));
@@ -222,7 +226,9 @@ impl Court {
 
 impl Drop for Court {
     fn drop(&mut self) {
-        self.judged.carriage_left();
+        if let Some(waker) = &self.waker {
+            self.judged.carriage_left(waker);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::Waker,
@@ -31,15 +31,24 @@ impl Bell {
     }
 
     /// Who is woken by it from here on. To be called before asking.
-    pub fn belong_to(&self, listener: Option<Waker>) {
-        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = listener;
+    pub fn belong_to(&self, listener: Waker) {
+        *self.listener() = Some(listener);
+    }
+
+    /// Wakes this one no more. Another that came after it listens on.
+    pub fn leave(&self, leaver: &Waker) {
+        self.listener().take_if(|listener| listener.will_wake(leaver));
     }
 
     pub fn ring(&self) {
         self.rung.store(true, Ordering::Release);
-        let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let listener = self.listener().clone();
         if let Some(listener) = listener {
             listener.wake();
         }
+    }
+
+    fn listener(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -108,14 +108,14 @@ impl Judged {
     pub fn has_rung(&self, known: &mut Option<Waker>, waker: &Waker) -> bool {
         if known.as_ref().is_none_or(|known| !known.will_wake(waker)) {
             *known = Some(waker.clone());
-            self.carriage.belong_to(Some(waker.clone()));
+            self.carriage.belong_to(waker.clone());
         }
         self.carriage.has_rung()
     }
 
     /// The carriage is gone.
-    pub fn carriage_left(&self) {
-        self.carriage.belong_to(None);
+    pub fn carriage_left(&self, waker: &Waker) {
+        self.carriage.leave(waker);
     }
 
     /// Somebody asks for it by polling.

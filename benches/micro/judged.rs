@@ -11,6 +11,7 @@ use sockgate::{
     codec::{
         engine::Revision,
         frame::{Limits, Opcode, Sender, Walker, write},
+        json::JsonError,
     },
     config::route::{Kind, Route},
     policy::{
@@ -21,6 +22,7 @@ use sockgate::{
     relay::{
         frames::sieve::{Judge, Pass, Sieve},
         guard::{Extent, Guard, Rules, Seen, Side, Start, Verdict},
+        session::Reason,
     },
     telemetry::Metrics,
 };
@@ -79,6 +81,10 @@ impl Judge for Bench {
         self.guard.grown(bytes, self.now);
     }
 
+    fn spoilt(&mut self, from: Side, error: JsonError) -> Reason {
+        self.guard.spoilt(from, error)
+    }
+
     fn speak(&mut self) -> Option<Vec<u8>> {
         None
     }
@@ -99,7 +105,9 @@ fn message(from: Side, size: usize) -> Operation {
     let mut sift = move || {
         // Limits see time pass, as they do outside.
         bench.now += Duration::from_micros(10);
-        sieve.sift(&mut walker, black_box(&frame), &mut bench).pass
+        let pass = sieve.sift(&mut walker, black_box(&frame), &mut bench).pass;
+        bench.guard.pause();
+        pass
     };
     assert_eq!(sift(), Pass::First(text.len() + (text.len() > 125) as usize * 2 + if from == Side::Client { 6 } else { 2 }));
     again(sift)

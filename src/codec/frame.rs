@@ -182,6 +182,23 @@ impl Walker {
         seen
     }
 
+    /// Steps over a message that stands at the start of `rest` whole and in one frame, as nearly all do. `None`: there is none, and
+    /// [`Walker::step`] tells what there is.
+    #[inline]
+    pub fn message(&mut self, rest: &[u8]) -> Option<Header> {
+        if self.closed || !self.is_between_messages() {
+            return None;
+        }
+        let header = Header::read(rest, self.sender).ok()??;
+        let is_message = header.last && matches!(header.opcode, Opcode::Text | Opcode::Binary);
+        let is_whole = header.length <= (rest.len() - header.size) as u64;
+        if !is_message || !is_whole || header.length > self.limits.message || self.limits.fragments == 0 {
+            return None;
+        }
+        self.said |= header.length > HEARTBEAT;
+        Some(header)
+    }
+
     /// What stands at the start of `rest`, which begins where the last step ended. `None`: an unfinished header or control frame
     /// (of at most [`LONGEST_HELD`] bytes), to be presented again with what follows it; or nothing at all, after a close.
     #[inline]
@@ -258,6 +275,13 @@ impl Scan {
             }
             Step::Payload(length) => self.upto += length,
         }
+    }
+
+    /// Goes on behind a whole message.
+    #[inline]
+    pub fn pass_message(&mut self, header: &Header) {
+        self.upto += header.size + header.length as usize;
+        self.messages += 1;
     }
 
     /// Goes on with what was found behind it.
@@ -346,6 +370,15 @@ pub fn mask(bytes: &mut [u8], mut key: [u8; 4], offset: u64) {
     for (byte, key) in rest.iter_mut().zip(wide) {
         *byte ^= key;
     }
+}
+
+/// The beginning of a payload without its mask, as much of it as there is room for.
+pub fn unmasked<'a>(room: &'a mut [u8], payload: &[u8], key: [u8; 4]) -> &'a [u8] {
+    let length = payload.len().min(room.len());
+    let (plain, payload) = (&mut room[..length], &payload[..length]);
+    plain.copy_from_slice(payload);
+    mask(plain, key, 0);
+    plain
 }
 
 /// Appends bytes that stand `offset` bytes behind the start of their payload, without their mask.

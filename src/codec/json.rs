@@ -59,13 +59,19 @@ impl Scanner {
         Self { state: State::Value, top, depth: 0, most: depth.min(MOST_DEPTH), objects: 0, in_name: false }
     }
 
+    /// A text of which this much has been seen: the array's bracket and its first element, which were right.
+    pub fn behind_first(depth: u8) -> Self {
+        Self { state: State::After, depth: 1, ..Self::new(depth, Top::Array) }
+    }
+
     /// Looks at the next piece. After an error everything is one.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), JsonError> {
-        let fed = self.read(bytes);
-        if let Err(error) = fed {
-            self.state = State::Wrong(error);
-        }
-        fed
+        self.read(Piece::<false> { bytes, key: [0; 4] })
+    }
+
+    /// The same for a piece that is under a WebSocket's mask (RFC 6455 section 5.3), whose first byte falls on the piece's first.
+    pub fn feed_masked(&mut self, bytes: &[u8], key: [u8; 4]) -> Result<(), JsonError> {
+        self.read(Piece::<true> { bytes, key })
     }
 
     /// Whether the text is whole with what was fed so far.
@@ -77,13 +83,21 @@ impl Scanner {
         }
     }
 
-    fn read(&mut self, bytes: &[u8]) -> Result<(), JsonError> {
+    fn read<const MASKED: bool>(&mut self, piece: Piece<'_, MASKED>) -> Result<(), JsonError> {
+        let fed = self.follow(piece);
+        if let Err(error) = fed {
+            self.state = State::Wrong(error);
+        }
+        fed
+    }
+
+    fn follow<const MASKED: bool>(&mut self, piece: Piece<'_, MASKED>) -> Result<(), JsonError> {
         let mut at = 0;
-        while let Some(&byte) = bytes.get(at) {
-            at += match self.state {
-                State::Text => self.text(&bytes[at..])?,
-                _ => usize::from(self.step(byte)?),
-            };
+        while let Some(byte) = piece.get(at) {
+            match self.state {
+                State::Text => at = self.text(piece, at)?,
+                _ => at += usize::from(self.step(byte)?),
+            }
         }
         Ok(())
     }
@@ -142,11 +156,9 @@ impl Scanner {
                 return Ok(false);
             }
 
-            State::Word(rest) => match rest.split_first() {
-                Some((due, rest)) if *due == byte => match rest {
-                    [] => State::After,
-                    rest => State::Word(rest),
-                },
+            State::Word(word, at) => match word.text().get(usize::from(at)..) {
+                Some([due]) if *due == byte => State::After,
+                Some([due, ..]) if *due == byte => State::Word(word, at + 1),
                 _ => return Err(JsonError::Syntax),
             },
             State::Wrong(error) => return Err(error),
@@ -175,9 +187,9 @@ impl Scanner {
             b'-' => State::Minus,
             b'0' => State::Zero,
             b'1'..=b'9' => State::Whole,
-            b't' => State::Word(b"rue"),
-            b'f' => State::Word(b"alse"),
-            b'n' => State::Word(b"ull"),
+            b't' => State::Word(Word::True, 1),
+            b'f' => State::Word(Word::False, 1),
+            b'n' => State::Word(Word::Null, 1),
             _ => return Err(JsonError::Syntax),
         })
     }
@@ -213,51 +225,111 @@ impl Scanner {
         Ok(State::After)
     }
 
-    /// Passes over a string's text, up to its end, to an escape or a character that is cut, or to the end of the piece.
-    /// Returns the bytes passed. Most text is plain, which is seen a block at a time, and its end in smaller ones; where it is
-    /// not, the bytes of a whole block are looked at one by one before the next block is tried.
-    fn text(&mut self, bytes: &[u8]) -> Result<usize, JsonError> {
-        let mut at = 0;
+    /// Passes over a string's text from `at` on, up to its end, to an escape or a character that is cut, or to the end of the piece.
+    /// Returns how far. Most text is plain, which is seen a block at a time, and its end in words; where it is not, the bytes of a
+    /// whole block are looked at one by one before the next block is tried.
+    fn text<const MASKED: bool>(&mut self, piece: Piece<'_, MASKED>, mut at: usize) -> Result<usize, JsonError> {
         loop {
-            at += plain_blocks::<BLOCK>(&bytes[at..]);
-            let upto = bytes.len().min(at + BLOCK);
-            at += plain_blocks::<SMALL_BLOCK>(&bytes[at..upto]);
-            while at < upto {
-                match bytes[at] {
+            at += piece.plain(at, piece.len());
+            let upto = piece.len().min(at + BLOCK);
+            at += piece.plain_words(at, upto);
+            while at < upto
+                && let Some(byte) = piece.get(at)
+            {
+                match byte {
                     b'"' => {
                         self.state = if self.in_name { State::Colon } else { State::After };
                         return Ok(at + 1);
                     }
-                    b'\\' if bytes.get(at + 1).copied().is_some_and(is_short_escape) => at += 2,
+                    b'\\' if piece.get(at + 1).is_some_and(is_short_escape) => at += 2,
                     b'\\' => {
                         self.state = State::Escape;
                         return Ok(at + 1);
                     }
                     0x20..=0x7f => at += 1,
                     0x00..=0x1f => return Err(JsonError::Control),
-                    lead => match self.character(lead, &bytes[at + 1..])? {
-                        Some(length) => at += length,
-                        None => return Ok(bytes.len()),
+                    lead => match self.character(lead, piece, at + 1)? {
+                        Some(behind) => at = behind,
+                        None => return Ok(piece.len()),
                     },
                 }
             }
-            if at == bytes.len() {
+            if at == piece.len() {
                 return Ok(at);
             }
         }
     }
 
-    /// The length of a character that is not ASCII; `None` when the piece ends within it.
-    fn character(&mut self, lead: u8, after: &[u8]) -> Result<Option<usize>, JsonError> {
+    /// Where a character that is not ASCII ends; `None` when the piece ends within it.
+    fn character<const MASKED: bool>(
+        &mut self,
+        lead: u8,
+        piece: Piece<'_, MASKED>,
+        mut at: usize,
+    ) -> Result<Option<usize>, JsonError> {
         let mut due = Due::after(lead).ok_or(JsonError::NotUtf8)?;
-        for (index, byte) in after.iter().enumerate() {
-            due = match due.follow(*byte).ok_or(JsonError::NotUtf8)? {
+        while let Some(byte) = piece.get(at) {
+            at += 1;
+            due = match due.follow(byte).ok_or(JsonError::NotUtf8)? {
                 Some(due) => due,
-                None => return Ok(Some(index + 2)),
+                None => return Ok(Some(at)),
             };
         }
         self.state = State::Inside(due);
         Ok(None)
+    }
+}
+
+/// A piece of a text as it stands on the wire, under a mask or not.
+#[derive(Clone, Copy)]
+struct Piece<'a, const MASKED: bool> {
+    bytes: &'a [u8],
+    /// What falls on its first bytes, and again on those behind.
+    key: [u8; 4],
+}
+
+impl<const MASKED: bool> Piece<'_, MASKED> {
+    fn len(self) -> usize {
+        self.bytes.len()
+    }
+
+    fn get(self, at: usize) -> Option<u8> {
+        let byte = *self.bytes.get(at)?;
+        Some(if MASKED { byte ^ self.key[at % 4] } else { byte })
+    }
+
+    /// How much of `from..upto` is text that means itself, in whole blocks.
+    fn plain(self, from: usize, upto: usize) -> usize {
+        let key = self.key_at(from);
+        let mut keys = [0; BLOCK];
+        keys.as_chunks_mut().0.fill(key.to_ne_bytes());
+        let mut plain = 0;
+        for block in self.bytes[from..upto].as_chunks().0 {
+            if !is_plain(block, &keys) {
+                break;
+            }
+            plain += BLOCK;
+        }
+        plain
+    }
+
+    /// The same in words.
+    fn plain_words(self, from: usize, upto: usize) -> usize {
+        let key = u64::from(self.key_at(from));
+        let mut plain = 0;
+        for word in self.bytes[from..upto].as_chunks().0 {
+            if !is_plain_word(u64::from_ne_bytes(*word) ^ (key << 32 | key)) {
+                break;
+            }
+            plain += WORD;
+        }
+        plain
+    }
+
+    /// What falls on four bytes from there on, with [`TOGETHER`] in it.
+    fn key_at(self, at: usize) -> u32 {
+        let key = u32::from_le_bytes(self.key).rotate_right(at as u32 % 4 * 8);
+        u32::from_ne_bytes(key.to_le_bytes()) ^ u32::from_ne_bytes([TOGETHER; 4])
     }
 }
 
@@ -293,9 +365,27 @@ enum State {
     Sign,
     Power,
 
-    /// In `true`, `false` or `null`, with this to come.
-    Word(&'static [u8]),
+    /// In one of these, behind so many of its letters.
+    Word(Word, u8),
     Wrong(JsonError),
+}
+
+/// What values there are that are words.
+#[derive(Clone, Copy, Debug)]
+enum Word {
+    True,
+    False,
+    Null,
+}
+
+impl Word {
+    fn text(self) -> &'static [u8] {
+        match self {
+            Self::True => b"true",
+            Self::False => b"false",
+            Self::Null => b"null",
+        }
+    }
 }
 
 /// The bytes that must still come of a UTF-8 character, and between which the next must be (RFC 3629 section 4).
@@ -328,20 +418,29 @@ impl Due {
     }
 }
 
-/// The length of the blocks at the beginning that are plain text.
-fn plain_blocks<const SIZE: usize>(bytes: &[u8]) -> usize {
-    bytes.as_chunks::<SIZE>().0.iter().take_while(|block| is_plain(block)).count() * SIZE
-}
-
-/// Whether a block is text that means itself. Without branches, so that the compiler compares many bytes at once; as a signed
+/// Whether a block is text that means itself. Without branches, so that the compiler compares many bytes at once. As a signed
 /// number a byte from 0x80 on is below the space too.
-fn is_plain<const SIZE: usize>(block: &[u8; SIZE]) -> bool {
+fn is_plain(block: &[u8; BLOCK], keys: &[u8; BLOCK]) -> bool {
     let mut special = false;
-    for byte in block {
-        special |= byte.cast_signed() < 0x20 || *byte == b'"' || *byte == b'\\';
+    for (byte, key) in block.iter().zip(keys) {
+        let byte = byte ^ key;
+        special |= byte.cast_signed() <= (b'"' ^ TOGETHER).cast_signed() || byte == b'\\' ^ TOGETHER;
     }
     !special
 }
+
+/// The same for the bytes of a word, with [`TOGETHER`] in them: a subtraction borrows from the highest bit of a byte that is less.
+fn is_plain_word(word: u64) -> bool {
+    let all = |byte: u8| u64::from_ne_bytes([byte; WORD]);
+    let backslash = word ^ all(b'\\' ^ TOGETHER);
+    let less = word.wrapping_sub(all((b'"' ^ TOGETHER) + 1)) & !word;
+    let same = backslash.wrapping_sub(all(1)) & !backslash;
+    (less | same | word) & all(0x80) == 0
+}
+
+/// Brings the quote down to where the space was, next to the control characters, and none of these across: one comparison finds
+/// all of them.
+const TOGETHER: u8 = 0x02;
 
 fn is_short_escape(byte: u8) -> bool {
     matches!(byte, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')
@@ -356,4 +455,4 @@ pub const MOST_DEPTH: u8 = 128;
 
 /// Bytes of text looked at together.
 const BLOCK: usize = 64;
-const SMALL_BLOCK: usize = 8;
+const WORD: usize = 8;

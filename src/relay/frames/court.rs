@@ -18,6 +18,7 @@ use crate::{
     codec::{
         engine::Revision,
         frame::{self, Header, Opcode, Sender},
+        json::JsonError,
     },
     relay::{
         guard::{Extent, Out, Question, Seen, Side, Verdict},
@@ -243,7 +244,9 @@ impl Judge for Hearing<'_> {
         let was_in_front = self.court.in_front;
         let (verdict, has_news) = {
             let mut guard = self.court.judged.guard();
-            (guard.judge(seen, self.now), guard.has_news())
+            let verdict = guard.judge(seen, self.now);
+            guard.pause();
+            (verdict, guard.has_news())
         };
         let has_come = !self.court.has_say && is_small(seen, b"5") && matches!(verdict, Verdict::Pass);
         if has_come {
@@ -258,6 +261,10 @@ impl Judge for Hearing<'_> {
         // Who has been let in may have to be warned soon.
         self.court.has_changed |= seen.from == Side::App && seen.bytes.starts_with(b"40");
         if was_in_front { self.stop(seen, verdict) } else { verdict }
+    }
+
+    fn spoilt(&mut self, from: Side, error: JsonError) -> Reason {
+        self.court.judged.guard().spoilt(from, error)
     }
 
     fn grown(&mut self, bytes: u64) {

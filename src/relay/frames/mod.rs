@@ -10,9 +10,13 @@ mod carriage;
 mod court;
 mod deadlines;
 mod goodbye;
+mod judge;
 mod opening;
+mod output;
+mod shown;
 pub mod sieve;
 mod terms;
+mod undecided;
 mod way;
 mod words;
 

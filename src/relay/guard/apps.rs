@@ -15,7 +15,7 @@ use super::{
 use crate::{
     codec::{json, msgpack, socket::Kind},
     config::socketio::Parser,
-    policy::access::Decision,
+    policy::{access::Decision, limit::Bounds},
 };
 
 impl Guard {
@@ -26,11 +26,7 @@ impl Guard {
             [] => Verdict::More,
             [b'4', text @ ..] => match self.parser {
                 Parser::Custom | Parser::Msgpack => Verdict::Pass,
-                Parser::Default => match Spoken::of_text(text, whole) {
-                    Ok(Some(spoken)) => self.app_packet(&spoken, text.len() as u64, clients::behind_kind(seen.extent), now),
-                    Ok(None) => Verdict::More,
-                    Err(_) => self.unreadable(),
-                },
+                Parser::Default => self.app_message(text, clients::behind_kind(seen.extent), now),
             },
             [b'b', ..] if !whole && self.parser == Parser::Msgpack => Verdict::More,
             // A binary message to every client.
@@ -46,6 +42,17 @@ impl Guard {
             // The client has its open packet, and only it upgrades.
             [b'0' | b'5', ..] => Verdict::Drop,
             _ => Verdict::Pass,
+        }
+    }
+
+    fn app_message(&mut self, text: &[u8], extent: Extent, now: Instant) -> Verdict {
+        if let Some(verdict) = self.same_of_app(text, extent) {
+            return verdict;
+        }
+        match Spoken::of_text(text, extent == Extent::Whole) {
+            Ok(Some(spoken)) => self.app_packet(&spoken, text.len() as u64, extent, now),
+            Ok(None) => Verdict::More,
+            Err(_) => self.unreadable(),
         }
     }
 
@@ -146,10 +153,12 @@ impl Guard {
 
     fn app_event(&mut self, spoken: &Spoken<'_>) -> Verdict {
         if !self.rules.access.filters_received() && !self.rules.tally.names_events() {
+            // Up to the bracket: what the event is called makes no difference.
+            self.learn_of_app(spoken, 1, None);
             return self.let_event(spoken);
         }
-        let name = match spoken.name() {
-            Ok(Some(name)) => name,
+        let (name, named) = match spoken.name() {
+            Ok(Some(read)) => read,
             Ok(None) => return Verdict::More,
             Err(_) if self.rules.access.filters_received() => return self.filter(spoken),
             Err(_) => return self.let_event(spoken),
@@ -158,8 +167,16 @@ impl Guard {
             Decision::Allow | Decision::Shadow(_) => {}
             Decision::Deny(_) => return self.filter(spoken),
         }
+        self.learn_of_app(spoken, named, Some(&name));
         self.rules.tally.event(Side::App, &name);
         self.let_event(spoken)
+    }
+
+    /// Remembers an event that passes and says nothing by the way, up to there in its data.
+    fn learn_of_app(&mut self, spoken: &Spoken<'_>, upto: usize, name: Option<&str>) {
+        if let Some((text, upto)) = spoken.plain_event(upto) {
+            self.learn(Side::App, text, upto, name, spoken.namespace, Bounds::default());
+        }
     }
 
     fn let_event(&mut self, spoken: &Spoken<'_>) -> Verdict {

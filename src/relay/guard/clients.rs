@@ -88,6 +88,9 @@ impl Guard {
         if self.is_three() && text.first() == Some(&b'0') {
             return self.connect_of_three(text, extent, now);
         }
+        if let Some(verdict) = self.same_event(text, extent, now) {
+            return verdict;
+        }
         match Spoken::of_text(text, whole) {
             Ok(Some(spoken)) => self.client_packet(&spoken, text, extent, now),
             Ok(None) => Verdict::More,
@@ -181,7 +184,7 @@ impl Guard {
         if spoken.attachments > 0 && !spoken.is_whole() {
             return Verdict::More;
         }
-        let verdict = match self.finish(spoken) {
+        let verdict = match self.finish(spoken, None) {
             Ok(verdict) => verdict,
             Err(error) => return self.malformed(&error.to_string()),
         };
@@ -203,9 +206,9 @@ impl Guard {
         spoken.attachments == 0 || placeholders::fit(spoken.json().unwrap_or_default(), spoken.attachments)
     }
 
-    /// A packet that may go on, once the rest of it is what it must be.
-    pub(super) fn finish(&self, spoken: &Spoken<'_>) -> Result<Verdict, PacketError> {
-        Ok(match spoken.scanner(self.rules.json_depth)? {
+    /// A packet that may go on, once the rest of it is what it must be. `named`: where an event's name ends.
+    pub(super) fn finish(&self, spoken: &Spoken<'_>, named: Option<usize>) -> Result<Verdict, PacketError> {
+        Ok(match spoken.scanner(self.rules.json_depth, named)? {
             Some(scanner) => Verdict::Watch(scanner),
             None => Verdict::Pass,
         })
@@ -220,7 +223,7 @@ impl Guard {
         if !spoken.is_whole() {
             return Verdict::More;
         }
-        if let Err(error) = self.finish(spoken) {
+        if let Err(error) = self.finish(spoken, None) {
             return self.malformed(&error.to_string());
         }
         let kept = match &spoken.words {

@@ -291,6 +291,7 @@ impl Guard {
         self.is_warned = false;
         self.payer = self.rules.limits.payer(identity.person(), self.address);
         self.identity = Some(identity);
+        self.unlearn();
     }
 
     /// Whoever asks is known as well as need be: the rules decide, and the app is asked.

@@ -13,13 +13,14 @@ use super::{
     acks::Acks,
     asked::Asked,
     attachments::{Due, Fate},
+    habit::Habits,
     notes::Notes,
     say,
     spaces::Spaces,
     spoken::Spoken,
 };
 use crate::{
-    codec::{engine::Revision, socket::Kind},
+    codec::{engine::Revision, json::JsonError, socket::Kind},
     config::socketio::Parser,
     policy::{
         Refusal, Refused,
@@ -51,6 +52,8 @@ pub struct Guard {
     pub(super) payer: Payer,
     pub(super) address: IpAddr,
     pub(super) acks: Acks,
+    /// How the last events of both sides began.
+    pub(super) habits: Option<Box<Habits>>,
     /// Answers that the app has asked for and not got.
     pub(super) owed: u32,
     /// Pings of the app that the client has not answered.
@@ -109,6 +112,7 @@ impl Guard {
             asked: Vec::new(),
             meter,
             acks: Acks::default(),
+            habits: None,
             up: Due::default(),
             down: Due::default(),
             outs: Vec::new(),
@@ -201,6 +205,18 @@ impl Guard {
         self.rules.limits.owe(self.payer, bytes, now);
     }
 
+    /// What was watched of a message of this side is wrong; what its session ends for.
+    pub fn spoilt(&mut self, from: Side, error: JsonError) -> Reason {
+        match from {
+            Side::App => Reason::AppInvalid,
+            Side::Client => {
+                self.note_last(Refusal::PacketMalformed, &error.to_string());
+                self.is_broken = true;
+                Reason::MalformedPacket
+            }
+        }
+    }
+
     /// Bytes it keeps of what its client has said: names, what waits for an answer, and what nobody has taken. Bounded, whoever the
     /// client is.
     pub fn kept(&self) -> usize {
@@ -287,6 +303,7 @@ impl Guard {
 impl Drop for Guard {
     /// Nothing is left out without a word.
     fn drop(&mut self) {
+        self.pause();
         for kind in self.notes.left_out() {
             record::packets_left_out(&self.record_of(kind.refusal, &kind.rule, kind.shadow), kind.left_out);
         }

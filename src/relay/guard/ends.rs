@@ -124,6 +124,7 @@ impl Guard {
         }
         self.meter.renew(&rules.limits);
         self.payer = rules.limits.payer(self.identity.as_ref().and_then(Identity::person), self.address);
+        self.unlearn();
         self.rules = rules.clone();
         self.leave_forbidden(now);
         // Deadlines may be others too.

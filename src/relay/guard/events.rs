@@ -20,7 +20,12 @@ use crate::{
         socket::{self, Kind},
     },
     config::limit::Over,
-    policy::{Refusal, Refused, access::Decision, auth::Identity, limit::Bounds},
+    policy::{
+        Refusal, Refused,
+        access::Decision,
+        auth::Identity,
+        limit::{Bounds, Excess},
+    },
     relay::reason::Reason,
 };
 
@@ -36,8 +41,8 @@ pub(super) struct TooMuch {
 
 impl Guard {
     pub(super) fn event(&mut self, spoken: &Spoken<'_>, message: &[u8], extent: Extent, now: Instant) -> Verdict {
-        let name = match spoken.name() {
-            Ok(Some(name)) => name,
+        let (name, named) = match spoken.name() {
+            Ok(Some(read)) => read,
             Ok(None) => return Verdict::More,
             Err(error) => return self.malformed(&error.to_string()),
         };
@@ -70,13 +75,14 @@ impl Guard {
             Ok(payload) => payload,
             Err(verdict) => return verdict,
         };
+        let has_schema = payload.is_some();
         let size = self.rules.limits.size_of(bounds);
         // How large a fragmented one becomes shows when it is whole. Attachments are put into a packet by the app, which trusts
         // the numbers in it.
         if !spoken.is_whole() && (spoken.attachments > 0 || (extent == Extent::Begun(None) && size.is_some())) {
             return Verdict::More;
         }
-        let verdict = match self.finish(spoken) {
+        let verdict = match self.finish(spoken, Some(named)) {
             Ok(verdict) => verdict,
             Err(error) => return self.malformed(&error.to_string()),
         };
@@ -90,8 +96,12 @@ impl Guard {
             return self.deny_over(spoken, &too_much, now);
         }
         // Not before: a message is shown again and again until it is decided.
-        if let Some(rule) = shadowed {
-            self.note(Refusal::EventRefused, &format!("{namespace} {name}: {rule}"), true, now);
+        match (shadowed, spoken.plain_event(named)) {
+            (Some(rule), _) => self.note(Refusal::EventRefused, &format!("{namespace} {name}: {rule}"), true, now),
+            (None, Some((text, upto))) if !has_schema => {
+                self.learn(Side::Client, text, upto, Some(&name), namespace, bounds);
+            }
+            (None, _) => {}
         }
         self.rules.tally.event(Side::Client, &name);
         if let Some(id) = spoken.id {
@@ -116,8 +126,16 @@ impl Guard {
 
     /// Counts a message of the client. `Err`: it is one too many, and is not to go on.
     pub(super) fn count(&mut self, (namespace, event): What<'_>, bytes: u64, now: Instant) -> Result<(), TooMuch> {
-        let (name, bounds) = event.unwrap_or_default();
-        let Err(excess) = self.meter.take(&self.rules.limits, self.payer, bounds, bytes, now) else { return Ok(()) };
+        let (_, bounds) = event.unwrap_or_default();
+        match self.meter.take(&self.rules.limits, self.payer, bounds, bytes, now) {
+            Ok(()) => Ok(()),
+            Err(excess) => self.exceeded((namespace, event), &excess, now),
+        }
+    }
+
+    /// What becomes of a message that was one too many.
+    pub(super) fn exceeded(&mut self, (namespace, event): What<'_>, excess: &Excess, now: Instant) -> Result<(), TooMuch> {
+        let (name, _) = event.unwrap_or_default();
         let detail = format!("{namespace} {name}: {}", excess.bound);
         if excess.over == Over::Warn {
             self.note(Refusal::EventRate, &detail, true, now);
@@ -129,7 +147,7 @@ impl Guard {
         })
     }
 
-    fn deny_over(&mut self, spoken: &Spoken<'_>, too_much: &TooMuch, now: Instant) -> Verdict {
+    pub(super) fn deny_over(&mut self, spoken: &Spoken<'_>, too_much: &TooMuch, now: Instant) -> Verdict {
         let verdict = self.deny(spoken, &too_much.refused, now);
         self.end_if(too_much.is_last, now);
         verdict
@@ -149,7 +167,7 @@ impl Guard {
         if !spoken.is_whole() {
             return Verdict::More;
         }
-        if let Err(error) = self.finish(spoken) {
+        if let Err(error) = self.finish(spoken, None) {
             return self.malformed(&error.to_string());
         }
         if spoken.kind != Kind::Event {

@@ -12,6 +12,7 @@ mod connect;
 mod core;
 mod ends;
 mod events;
+mod habit;
 mod notes;
 mod payloads;
 mod placeholders;

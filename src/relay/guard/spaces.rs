@@ -40,6 +40,8 @@ pub(super) enum Left {
 #[derive(Debug, Default)]
 pub(super) struct Spaces {
     all: Vec<Space>,
+    /// How often any of them has come or gone or come further.
+    changes: u32,
     /// Bytes and messages held in all of them.
     held_bytes: u32,
     held_messages: u32,
@@ -78,15 +80,26 @@ impl Spaces {
         self.all.len()
     }
 
+    /// Counts up with everything that happens to any of them: while it stays the same they do.
+    pub fn changes(&self) -> u32 {
+        self.changes
+    }
+
     pub fn set(&mut self, name: &str, standing: Standing) {
+        self.changes = self.changes.wrapping_add(1);
         match self.find_mut(name) {
             Some(space) => space.standing = standing,
-            None => self.all.push(Space { name: name.into(), standing, is_left: false, held: Vec::new() }),
+            None => {
+                // Mostly there is one and no other.
+                self.all.reserve_exact(1);
+                self.all.push(Space { name: name.into(), standing, is_left: false, held: Vec::new() });
+            }
         }
     }
 
     /// It is gone, and what was held for it with it.
     pub fn remove(&mut self, name: &str) {
+        self.changes = self.changes.wrapping_add(1);
         self.take_held(name);
         self.all.retain(|space| *space.name != *name);
     }
@@ -101,6 +114,7 @@ impl Spaces {
             }
             Some(Standing::Asking | Standing::Sent) => {
                 self.take_held(name);
+                self.changes = self.changes.wrapping_add(1);
                 if let Some(space) = self.find_mut(name) {
                     space.is_left = true;
                 }

@@ -21,7 +21,7 @@ pub(super) struct Spoken<'a> {
 /// Where the rest of it is.
 pub(super) enum Words<'a> {
     /// What follows the header: JSON. `whole`: all of it.
-    Text { head: Head, data: &'a [u8], whole: bool },
+    Text { head: Head, text: &'a [u8], data: &'a [u8], whole: bool },
     /// One map that is the whole message.
     Pack { packet: &'a msgpack::Packet<'a>, message: &'a [u8] },
 }
@@ -35,7 +35,7 @@ impl<'a> Spoken<'a> {
             attachments: head.attachments,
             namespace: head.namespace(text),
             id: head.id,
-            words: Words::Text { data: &text[head.data_at..], head, whole },
+            words: Words::Text { text, data: &text[head.data_at..], head, whole },
         }))
     }
 
@@ -56,25 +56,37 @@ impl<'a> Spoken<'a> {
         }
     }
 
-    /// The event's name, decoded. `None`: it is not all there yet.
-    pub fn name(&self) -> Result<Option<Cow<'a, str>>, PacketError> {
+    /// The event's name, decoded, and where in a text's data it ends. `None`: it is not all there yet.
+    pub fn name(&self) -> Result<Option<(Cow<'a, str>, usize)>, PacketError> {
         match &self.words {
-            Words::Text { data, whole, .. } => Ok(socket::event_name(data, *whole)?.map(|(name, _)| name)),
-            Words::Pack { packet, .. } => packet.name.clone().map(Some).ok_or(PacketError::Name),
+            Words::Text { data, whole, .. } => socket::event_name(data, *whole),
+            Words::Pack { packet, .. } => packet.name.clone().map(|name| Some((name, 0))).ok_or(PacketError::Name),
         }
     }
 
-    /// What checks the rest of a text, fed with what is there. `None`: there is nothing left to be checked.
-    pub fn scanner(&self, depth: u8) -> Result<Option<Box<Scanner>>, PacketError> {
-        let Words::Text { head, data, whole } = &self.words else { return Ok(None) };
+    /// What checks the rest of a text, fed with what is there. `None`: there is nothing left to be checked. `named`: where an event's
+    /// name ends, which has been read already.
+    pub fn scanner(&self, depth: u8, named: Option<usize>) -> Result<Option<Scanner>, PacketError> {
+        let Words::Text { head, data, whole, .. } = &self.words else { return Ok(None) };
         let Some(top) = head.top else { return Ok(None) };
-        let mut scanner = Scanner::new(depth, top);
+        let (mut scanner, data) = match named {
+            Some(end) => (Scanner::behind_first(depth), &data[end..]),
+            None => (Scanner::new(depth, top), *data),
+        };
         scanner.feed(data)?;
         if *whole {
             scanner.finish()?;
             return Ok(None);
         }
-        Ok(Some(Box::new(scanner)))
+        Ok(Some(scanner))
+    }
+
+    /// An event as text that asks for no answer and has no attachments: the text, and where a place in its data is in it.
+    pub fn plain_event(&self, at: usize) -> Option<(&'a [u8], usize)> {
+        match &self.words {
+            Words::Text { head, text, .. } if self.kind == Kind::Event && self.id.is_none() => Some((text, head.data_at + at)),
+            Words::Text { .. } | Words::Pack { .. } => None,
+        }
     }
 
     /// The JSON of a whole text.

@@ -14,13 +14,28 @@ use crate::{
 
 /// The counters of one route's packets.
 pub struct Tally {
+    /// Those that have a name of their own, and behind them all others.
     spaces: Vec<(String, Space)>,
-    other_space: Space,
     events: Vec<(String, Both)>,
-    other_event: Both,
     metrics: Arc<Metrics>,
     filtered: Counter,
     ack_seconds: Histogram,
+}
+
+/// Where an event is counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Slots {
+    space: u16,
+    event: u16,
+}
+
+/// Messages of a kind. Sums of one read take less than their parts: everybody's counters are shared by all threads.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Came {
+    pub messages: u64,
+    /// Those that went on.
+    pub events: u64,
+    pub bytes: u64,
 }
 
 /// One namespace.
@@ -67,9 +82,7 @@ impl Tally {
         let event = |name: &str| both(|direction| metrics.events.get_or_create_owned(&labels("event", name, direction)));
         Self {
             spaces: plain(spaces).into_iter().map(|name| (name.clone(), space(&name))).collect(),
-            other_space: space(OTHER),
             events: plain(events).into_iter().map(|name| (name.clone(), event(&name))).collect(),
-            other_event: event(OTHER),
             filtered: metrics.packets_filtered.clone(),
             ack_seconds: metrics.ack_seconds.clone(),
             metrics: metrics.clone(),
@@ -78,19 +91,33 @@ impl Tally {
 
     /// A message of a namespace.
     pub(super) fn message(&self, from: Side, namespace: &str, bytes: u64) {
-        let space = self.spaces.iter().find(|(name, _)| name == namespace).map_or(&self.other_space, |(_, space)| space);
-        space.messages.of(from).inc();
-        space.bytes.of(from).inc_by(bytes);
+        self.add(from, self.slots(namespace, None), Came { messages: 1, events: 0, bytes });
     }
 
     /// An event.
     pub(super) fn event(&self, from: Side, event: &str) {
-        self.events.iter().find(|(name, _)| name == event).map_or(&self.other_event, |(_, both)| both).of(from).inc();
+        self.add(from, self.slots("", Some(event)), Came { messages: 0, events: 1, bytes: 0 });
+    }
+
+    /// Messages of one kind.
+    pub(super) fn add(&self, from: Side, slots: Slots, came: Came) {
+        if let Some((_, space)) = self.spaces.get(usize::from(slots.space)).filter(|_| came.messages > 0) {
+            space.messages.of(from).inc_by(came.messages);
+            space.bytes.of(from).inc_by(came.bytes);
+        }
+        if let Some((_, event)) = self.events.get(usize::from(slots.event)).filter(|_| came.events > 0) {
+            event.of(from).inc_by(came.events);
+        }
+    }
+
+    /// Where an event of a namespace is counted.
+    pub(super) fn slots(&self, namespace: &str, event: Option<&str>) -> Slots {
+        Slots { space: slot(&self.spaces, namespace), event: event.map_or(0, |event| slot(&self.events, event)) }
     }
 
     /// Whether any event is counted by its name.
     pub(super) fn names_events(&self) -> bool {
-        !self.events.is_empty()
+        self.events.len() > 1
     }
 
     /// Something of the app was kept from a client that may not have it.
@@ -113,6 +140,13 @@ impl Tally {
     }
 }
 
+/// The place of a name, or of all others.
+fn slot<T>(places: &[(String, T)], name: &str) -> u16 {
+    let others = places.len().saturating_sub(1);
+    let place = places.iter().take(others).position(|(own, _)| own == name).unwrap_or(others);
+    u16::try_from(place).unwrap_or(u16::MAX)
+}
+
 fn both(make: impl Fn(&str) -> Counter) -> Both {
     Both { up: make("in"), down: make("out") }
 }
@@ -121,11 +155,14 @@ fn labels(name: &'static str, value: &str, direction: &str) -> Vec<(&'static str
     vec![(name, value.to_string()), ("direction", direction.to_string())]
 }
 
-/// Names that are no patterns, each once.
+/// Names that are no patterns, each once, and behind them the word for all others.
 fn plain(mut names: Vec<String>) -> Vec<String> {
     names.retain(|name| !name.contains('*'));
     names.sort();
     names.dedup();
+    // Others are counted with the rest when there are more than can be told apart.
+    names.truncate(usize::from(u16::MAX));
+    names.push(OTHER.to_string());
     names
 }
 

@@ -40,7 +40,7 @@ pub enum Verdict {
     Pass,
     /// It goes on as it is; what still comes of it is fed to this before it goes on, and `finish` asked at its end. When that
     /// fails the message must not be completed: the session ends with [`Reason::Malformed`].
-    Watch(Box<Scanner>),
+    Watch(Scanner),
     /// Nothing of it goes on, now or later.
     Drop,
     /// This goes on in its place. Only for a whole message.

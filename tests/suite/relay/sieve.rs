@@ -6,7 +6,7 @@ use sockgate::{
     codec::{
         engine::Revision,
         frame::{self, Header, LONGEST_HELD, Limits, Opcode, Sender, Walker},
-        json::{Scanner, Top},
+        json::{JsonError, Scanner, Top},
     },
     relay::{
         frames::sieve::{Judge, Pass, Sieve, write},
@@ -39,7 +39,7 @@ impl Judge for ByLetter {
             Some(b'w') => {
                 let mut scanner = Scanner::new(8, Top::Any);
                 match scanner.feed(&seen.bytes[1..]) {
-                    Ok(()) => Verdict::Watch(Box::new(scanner)),
+                    Ok(()) => Verdict::Watch(scanner),
                     Err(_) => Verdict::Break(Reason::Malformed),
                 }
             }
@@ -58,6 +58,13 @@ impl Judge for ByLetter {
 
     fn grown(&mut self, bytes: u64) {
         self.grown += bytes;
+    }
+
+    fn spoilt(&mut self, from: Side, _error: JsonError) -> Reason {
+        match from {
+            Side::Client => Reason::MalformedPacket,
+            Side::App => Reason::AppInvalid,
+        }
     }
 
     fn speak(&mut self) -> Option<Vec<u8>> {
@@ -288,11 +295,16 @@ fn little_is_shown_of_what_is_large() {
         line.judge.shown
     };
     let begun = Extent::Begun(Some(100_000));
-    assert_eq!(shown(&[b'p'; 100_000]), [(1024, begun)]);
+    assert_eq!(shown(&[b'p'; 100_000]), [(256, begun)]);
     let wanted = [b"r".as_slice(), &[0; 99_999]].concat();
-    assert_eq!(shown(&wanted), [(1024, begun), (4096, begun), (16_384, begun), (65_536, begun), (100_000, Extent::Whole)]);
-    // What one read usually brings is taken apart once.
-    assert_eq!(shown(&[b'p'; 60_000]), [(60_000, Extent::Whole)]);
+    assert_eq!(shown(&wanted), [(256, begun), (100_000, Extent::Whole)]);
+    // In two reads there is time for more looks, and each reaches further.
+    let mut line = Line::new(Side::Client);
+    let bytes = whole(Side::Client, &wanted);
+    line.read(&bytes[..50_000]);
+    line.read(&bytes[50_000..]);
+    let seen: Vec<usize> = line.judge.shown.iter().map(|(bytes, _)| *bytes).collect();
+    assert_eq!(seen, [1024, 4096, 16_384, 49_986, 100_000]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod acks;
 mod binary;
 mod ends;
 mod events;
+mod habit;
 mod holding;
 mod hostile;
 mod joining;

@@ -212,6 +212,7 @@ impl Stage {
             Verdict::Replace(message) => format!("replace {}", told(&message)),
             Verdict::Break(reason) => format!("break {}", reason.name()),
         });
+        self.guard.pause();
         let outs = self.guard.take().into_iter().map(|out| match out {
             Out::ToClient(message) => format!("client {}", told(&message)),
             Out::ToApp(message) => format!("app {}", told(&message)),

@@ -1,0 +1,152 @@
+//! What a session says again and again. Of each side the last event that passed is remembered by its beginning, up to the end of
+//! its name, with what was found out about that: which namespace it is, that it may pass, what it is counted by. An event that
+//! begins with the same bytes has only to be counted, and its rest to be checked. Rules, persons and namespaces that change take
+//! the memory with them.
+
+use std::time::Instant;
+
+use super::{
+    Extent, Guard, Side, Verdict,
+    clients::length,
+    events::What,
+    spoken::Spoken,
+    tally::{Came, Slots},
+};
+use crate::{codec::json::Scanner, policy::limit::Bounds};
+
+/// Of both sides. Sessions in which nothing was said yet have none.
+#[derive(Debug, Default)]
+pub(super) struct Habits {
+    client: Habit,
+    app: Habit,
+}
+
+/// How the last event of a side began.
+#[derive(Clone, Copy, Debug)]
+struct Habit {
+    /// Behind the engine's `4`.
+    beginning: [u8; LONGEST],
+    /// Nothing is remembered where there is none of it.
+    length: u8,
+    slots: Slots,
+    /// How often namespaces had changed by then.
+    changes: u32,
+    bounds: Bounds,
+    /// What has come since it was last added to what everybody counts.
+    came: Came,
+}
+
+/// Longer ones are read anew each time.
+const LONGEST: usize = 31;
+
+impl Default for Habit {
+    fn default() -> Self {
+        Self {
+            beginning: [0; LONGEST],
+            length: 0,
+            slots: Slots::default(),
+            changes: 0,
+            bounds: Bounds::default(),
+            came: Came::default(),
+        }
+    }
+}
+
+impl Habit {
+    /// What stands behind the beginning of an event that begins alike.
+    fn behind<'a>(&self, text: &'a [u8], changes: u32) -> Option<&'a [u8]> {
+        let beginning = &self.beginning[..usize::from(self.length)];
+        if beginning.is_empty() || self.changes != changes {
+            return None;
+        }
+        text.strip_prefix(beginning)
+    }
+
+    fn count(&mut self, bytes: u64, goes_on: bool) {
+        self.came.messages += 1;
+        self.came.events += u64::from(goes_on);
+        self.came.bytes += bytes;
+    }
+}
+
+impl Guard {
+    /// An event of the client that begins as the last one did. `None`: it does not, or needs a closer look.
+    pub(super) fn same_event(&mut self, text: &[u8], extent: Extent, now: Instant) -> Option<Verdict> {
+        let habit = &self.habits.as_ref()?.client;
+        let rest = habit.behind(text, self.spaces.changes())?;
+        let bounds = habit.bounds;
+        let bytes = length(text.len() as u64, extent);
+        let limits = &self.rules.limits;
+        if limits.oversize(bounds, bytes).is_err() || (extent == Extent::Begun(None) && limits.size_of(bounds).is_some()) {
+            return None;
+        }
+        let mut scanner = Scanner::behind_first(self.rules.json_depth);
+        scanner.feed(rest).ok()?;
+        let mut verdict = match extent {
+            Extent::Whole => scanner.finish().map(|()| Verdict::Pass).ok()?,
+            Extent::Begun(_) => Verdict::Watch(scanner),
+        };
+        if let Err(excess) = self.meter.take(limits, self.payer, bounds, bytes, now) {
+            // What it is called is to be told.
+            let spoken = Spoken::of_text(text, extent == Extent::Whole).ok()??;
+            let (name, _) = spoken.name().ok()??;
+            let what: What<'_> = (spoken.namespace, Some((&name, bounds)));
+            if let Err(too_much) = self.exceeded(what, &excess, now) {
+                verdict = self.deny_over(&spoken, &too_much, now);
+            }
+        }
+        self.heard = now;
+        self.habits.as_mut()?.client.count(bytes, matches!(verdict, Verdict::Pass | Verdict::Watch(_)));
+        Some(verdict)
+    }
+
+    /// An event of the app that begins as the last one did.
+    pub(super) fn same_of_app(&mut self, text: &[u8], extent: Extent) -> Option<Verdict> {
+        let is_due = self.awaits_app();
+        let habit = &mut self.habits.as_mut()?.app;
+        habit.behind(text, self.spaces.changes()).filter(|_| !is_due)?;
+        habit.count(length(text.len() as u64, extent), self.rules.tally.names_events());
+        Some(Verdict::Pass)
+    }
+
+    /// Remembers an event of this side that passes, up to there in its text.
+    pub(super) fn learn(&mut self, from: Side, text: &[u8], upto: usize, name: Option<&str>, namespace: &str, bounds: Bounds) {
+        let mut habit = Habit {
+            length: upto as u8,
+            slots: self.rules.tally.slots(namespace, name),
+            changes: self.spaces.changes(),
+            bounds,
+            ..Habit::default()
+        };
+        let learnt = match habit.beginning.get_mut(..upto).zip(text.get(..upto)) {
+            // A number may go on behind its beginning.
+            Some((room, beginning)) if beginning.ends_with(b"\"") || beginning.ends_with(b"[") => {
+                room.copy_from_slice(beginning);
+                habit
+            }
+            Some(_) | None => Habit::default(),
+        };
+        self.pause();
+        let habits = self.habits.get_or_insert_default();
+        match from {
+            Side::Client => habits.client = learnt,
+            Side::App => habits.app = learnt,
+        }
+    }
+
+    /// There will be other rules, or is another person: everything is judged anew.
+    pub(super) fn unlearn(&mut self) {
+        self.pause();
+        self.habits = None;
+    }
+
+    /// For a while nothing more is shown: what has come until now is counted where everybody sees it.
+    pub fn pause(&mut self) {
+        let Some(habits) = &mut self.habits else { return };
+        for (from, habit) in [(Side::Client, &mut habits.client), (Side::App, &mut habits.app)] {
+            if habit.came.messages > 0 {
+                self.rules.tally.add(from, habit.slots, std::mem::take(&mut habit.came));
+            }
+        }
+    }
+}

@@ -227,7 +227,7 @@ impl Venue {
             address: by.address,
             name: key.to_string(),
         };
-        Some(Arc::new(Judged::new(Guard::new(start, Instant::now()))))
+        Some(Arc::new(Judged::new(Guard::new(start, Instant::now()), by.transport)))
     }
 
     /// When an identity's sessions end.

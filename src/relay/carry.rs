@@ -46,22 +46,26 @@ pub async fn carry(
         Asked::Poll(note) => {
             let note = note.clone();
             let session = known(venue, &note, &mut admission)?;
-            match visit(bench, venue, session, errand) {
-                Ok(visit) => Box::pin(judged::polling::poll(visit)).await?,
-                Err((session, errand)) => Box::pin(polling::poll(bench, venue, session, &note, admission, &errand)).await?,
+            match asker(bench, venue, session, errand)? {
+                Asker::Judged(visit) => Box::pin(judged::polling::poll(visit)).await?,
+                Asker::Plain(session, errand) => {
+                    Box::pin(polling::poll(bench, venue, session, &note, admission, &errand)).await?
+                }
             }
         }
         Asked::Post(note) => {
             let note = note.clone();
             let session = known(venue, &note, &mut admission)?;
-            match visit(bench, venue, session, errand) {
-                Ok(visit) => {
+            match asker(bench, venue, session, errand)? {
+                Asker::Judged(visit) => {
                     let session = visit.session.clone();
                     let answer = Box::pin(judged::polling::post(visit, body)).await?;
                     // It may have opened the app's session, elsewhere than was meant.
                     return Ok(Answered { answer, member: session.member() });
                 }
-                Err((session, errand)) => Box::pin(polling::post(bench, venue, session, &note, admission, &errand, body)).await?,
+                Asker::Plain(session, errand) => {
+                    Box::pin(polling::post(bench, venue, session, &note, admission, &errand, body)).await?
+                }
             }
         }
         Asked::Upgrade { note, on_trust } => {
@@ -111,7 +115,10 @@ fn known(venue: &Venue, note: &Stub, admission: &mut Admission) -> Result<Arc<Se
         Ok::<_, Refused>(venue.session(note.key(), by, Held { lease, permits }))
     })?;
     // A client that was told not to come back may still say goodbye.
-    let lingers = || session.judged.as_ref().is_some_and(|judged| judged.desk.lingers(Instant::now()).is_some());
+    let lingers = || {
+        let desk = session.judged.as_ref().and_then(|judged| judged.desk());
+        desk.is_some_and(|desk| desk.lingers(Instant::now()).is_some())
+    };
     if session.is_over() && !lingers() {
         return Err(session.end().refused());
     }
@@ -141,15 +148,22 @@ fn over(session: &Session) -> Refused {
     Refused::because(Refusal::SessionUnknown, session.end().name())
 }
 
-/// A request of a judged session. A plain one is given back.
-#[expect(clippy::result_large_err, reason = "the errand goes on the way it came")]
-fn visit(bench: &Arc<Bench>, venue: &Arc<Venue>, session: Arc<Session>, errand: Errand) -> Result<Visit, (Arc<Session>, Errand)> {
-    let Some(judged) = session.judged.clone() else { return Err((session, errand)) };
+/// Whose request it is.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
+enum Asker {
+    Judged(Visit),
+    Plain(Arc<Session>, Errand),
+}
+
+/// A request of a session that polls.
+fn asker(bench: &Arc<Bench>, venue: &Arc<Venue>, session: Arc<Session>, errand: Errand) -> Result<Asker, Refused> {
+    let Some(judged) = session.judged.clone() else { return Ok(Asker::Plain(session, errand)) };
+    let desk = judged.desk().cloned().ok_or_else(judged::polling::upgraded)?;
     let speaker = Arc::new(Speaker::new(errand));
-    if !session.is_over() && !judged.desk.is_handed_over() {
-        judged.speak_as(venue, &speaker);
+    if !session.is_over() && !desk.is_handed_over() {
+        desk.speak_as(venue, &speaker);
     }
-    Ok(Visit { bench: bench.clone(), venue: venue.clone(), session, judged, speaker })
+    Ok(Asker::Judged(Visit { bench: bench.clone(), venue: venue.clone(), session, judged, desk, speaker }))
 }
 
 async fn http(

@@ -164,7 +164,7 @@ impl AsyncWrite for Late {
 impl Caller {
     /// Whether the app is to be called now. Who is being opened by polling is called when that is done.
     fn is_time(&self, wanted: bool) -> bool {
-        let is_handed_over = self.judged.desk.is_handed_over();
+        let is_handed_over = self.judged.is_handed_over();
         match self.judged.app.stage() {
             Stage::Unopened => is_handed_over && wanted,
             Stage::Polling | Stage::Gone => is_handed_over,
@@ -212,8 +212,9 @@ impl Caller {
             return Err(self.invalid(&"another answer to 2probe than 3probe"));
         }
         // What was posted before must not be overtaken, and what polls bring comes first.
-        let _posted = tokio::time::timeout(self.venue.patience.answer, self.judged.desk.sending.lock()).await;
-        let fetched = std::future::poll_fn(|_| match self.judged.desk.is_fetching() {
+        let desk = self.judged.desk().ok_or(Reason::AppGone)?;
+        let _posted = tokio::time::timeout(self.venue.patience.answer, desk.sending.lock()).await;
+        let fetched = std::future::poll_fn(|_| match desk.is_fetching() {
             // Whoever ends it nudges the carriage, which polls this.
             true => Poll::Pending,
             false => Poll::Ready(()),

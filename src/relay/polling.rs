@@ -54,8 +54,8 @@ pub async fn open(bench: &Arc<Bench>, venue: &Arc<Venue>, mut admission: Admissi
         return Ok(Answered { answer, member });
     }
     let (answer, session) = seal_first(venue, admission, answer).await?;
-    if let Some(judged) = &session.judged {
-        judged.speak_as(venue, &Arc::new(Speaker::new(errand)));
+    if let Some(desk) = session.judged.as_ref().and_then(|judged| judged.desk()) {
+        desk.speak_as(venue, &Arc::new(Speaker::new(errand)));
         watch::begin(bench, &venue.metrics, &session);
     }
     Ok(Answered { answer, member })
@@ -104,8 +104,8 @@ async fn seal_first(
     if let Some(judged) = &session.judged {
         // The guard sees what follows, and the next poll brings it: an app of Engine.IO 3 may have joined the main namespace.
         let rest = first.take_rest();
-        if !rest.is_empty() {
-            hearing::hear(judged, rest);
+        if let Some(desk) = judged.desk().filter(|_| !rest.is_empty()) {
+            hearing::hear(judged, desk, rest);
         }
         judged.app.polls(app::Seat { sid: note.sid.as_str().into(), member, largest: open.max_payload });
     }

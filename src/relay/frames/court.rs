@@ -5,7 +5,7 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, MutexGuard},
     task::{Context, Waker},
     time::{Duration, Instant, SystemTime},
 };
@@ -21,7 +21,7 @@ use crate::{
         json::JsonError,
     },
     relay::{
-        guard::{Extent, Out, Question, Seen, Side, Verdict},
+        guard::{Extent, Guard, Out, Question, Seen, Side, Verdict},
         judged::{Judged, app::Stage},
         session::Reason,
     },
@@ -42,6 +42,11 @@ pub struct Judging {
 
 pub(super) struct Court {
     judged: Arc<Judged>,
+    clerk: Clerk,
+}
+
+/// What a court keeps beside the session it judges.
+struct Clerk {
     revision: Revision,
     settle: Settle,
     /// The mask of frames toward the app.
@@ -58,7 +63,7 @@ pub(super) struct Court {
     /// The guard has ended the session.
     ended: Option<Reason>,
     /// Deadlines may be nearer than they were.
-    pub(super) has_changed: bool,
+    has_changed: bool,
 }
 
 /// One direction before the court, for as long as it is polled.
@@ -70,7 +75,10 @@ pub(super) struct Bar<'a> {
 
 /// The same, while a read is sifted.
 pub(super) struct Hearing<'a> {
-    court: &'a mut Court,
+    judged: &'a Judged,
+    /// Held from the first message of a read to its last, unless the clerk must see to something.
+    guard: Option<MutexGuard<'a, Guard>>,
+    clerk: &'a mut Clerk,
     from: Side,
     along: &'a mut Words,
     back: &'a mut Words,
@@ -79,9 +87,8 @@ pub(super) struct Hearing<'a> {
 
 impl Court {
     pub(super) fn new(judging: Judging, mask: [u8; 4], to_client: &mut Words, to_app: &mut Words) -> Self {
-        let mut court = Self {
+        let clerk = Clerk {
             revision: judging.judged.revision,
-            judged: judging.judged,
             settle: judging.settle,
             mask,
             has_say: false,
@@ -92,60 +99,99 @@ impl Court {
             ended: None,
             has_changed: false,
         };
+        let mut court = Self { judged: judging.judged, clerk };
         if !judging.is_upgrade {
-            court.take_over(to_client, to_app);
+            court.clerk.take_over(&court.judged, to_client, to_app);
         }
         court
     }
 
     /// Whether the client's messages come by this carriage alone.
     pub(super) fn has_say(&self) -> bool {
-        self.has_say
+        self.clerk.has_say
     }
 
     /// Whether the app has heard nothing yet.
     pub(super) fn is_in_front(&self) -> bool {
-        self.in_front
+        self.clerk.in_front
     }
 
     /// Whether the guard has asked something since it was last polled.
     pub(super) fn has_asked(&self) -> bool {
-        self.has_asked
+        self.clerk.has_asked
+    }
+
+    /// Whether deadlines may be nearer than they were when the guard looked at them.
+    pub(super) fn has_changed(&self) -> bool {
+        self.clerk.has_changed
     }
 
     /// Takes what others have given the guard to say, and lets its questions get on.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, to_client: &mut Words, to_app: &mut Words) {
+        let Self { judged, clerk } = self;
         // A second upgrade may be tried while a first one dies: only the carriage that has the say listens.
-        let is_rung = !self.has_say || self.judged.has_rung(&mut self.waker, cx.waker());
-        if !is_rung && self.questions.is_empty() {
+        let is_rung = !clerk.has_say || judged.has_rung(&mut clerk.waker, cx.waker());
+        if !is_rung && clerk.questions.is_empty() {
             return;
         }
         loop {
-            self.hear(to_client, to_app);
-            self.has_asked = false;
-            let before = self.questions.len();
-            self.questions.retain_mut(|question| question.as_mut().poll(cx).is_pending());
-            if self.questions.len() == before {
+            clerk.hear(judged, to_client, to_app);
+            clerk.has_asked = false;
+            let before = clerk.questions.len();
+            clerk.questions.retain_mut(|question| question.as_mut().poll(cx).is_pending());
+            if clerk.questions.len() == before {
                 break;
             }
-            self.has_changed = true;
+            clerk.has_changed = true;
         }
-        if self.has_say && self.judged.has_waiting() {
-            self.say_waiting(to_client);
+        if clerk.has_say && judged.has_waiting() {
+            clerk.say_waiting(judged, to_client);
         }
     }
 
+    /// Lets the guard look at the clocks. When to do so again; `None` when others do, or nobody has to.
+    pub(super) fn tick(&mut self, now: Instant, to_client: &mut Words, to_app: &mut Words) -> Option<Duration> {
+        self.clerk.has_changed = false;
+        if !self.clerk.has_say {
+            return None;
+        }
+        let again = self.judged.guard().tick(now, SystemTime::now());
+        self.clerk.hear(&self.judged, to_client, to_app);
+        again
+    }
+
+    /// The session is to end for this reason: the guard says how.
+    pub(super) fn end(&mut self, reason: Reason, to_client: &mut Words, to_app: &mut Words) {
+        if self.clerk.has_say {
+            self.judged.guard().end(reason, Instant::now());
+            self.clerk.hear(&self.judged, to_client, to_app);
+        }
+        // Whatever the guard thinks of it.
+        self.clerk.end(reason);
+    }
+
+    /// Why the guard has ended the session, told once.
+    pub(super) fn take_end(&mut self) -> Option<Reason> {
+        self.clerk.ended.take()
+    }
+
+    pub(super) fn may_inject(&self, to: Side) -> bool {
+        self.judged.guard().may_inject(to)
+    }
+}
+
+impl Clerk {
     /// Puts the guard's news where it belongs.
-    fn hear(&mut self, to_client: &mut Words, to_app: &mut Words) {
+    fn hear(&mut self, judged: &Judged, to_client: &mut Words, to_app: &mut Words) {
         if !self.has_say {
-            if self.judged.guard().has_news() {
-                self.judged.collect();
-                self.judged.poll.notify_one();
+            if judged.guard().has_news() {
+                judged.collect();
+                judged.wake_poll();
             }
             return;
         }
         let news = {
-            let mut guard = self.judged.guard();
+            let mut guard = judged.guard();
             if !guard.has_news() {
                 return;
             }
@@ -164,70 +210,45 @@ impl Court {
                     self.questions.push((self.settle)(question));
                     self.has_asked = true;
                 }
-                Out::End(reason) => self.ended = self.ended.or(Some(reason)),
+                Out::End(reason) => self.end(reason),
             }
         }
     }
 
     /// The client has come over: from here on the guard's news is the carriage's, and what polls have not taken comes first.
-    fn take_over(&mut self, to_client: &mut Words, to_app: &mut Words) {
+    fn take_over(&mut self, judged: &Judged, to_client: &mut Words, to_app: &mut Words) {
         self.has_say = true;
         self.has_changed = true;
         // Polled once more before anything is waited for, so that it listens from here on.
         self.has_asked = true;
-        self.say_waiting(to_client);
-        for message in self.judged.take_unsent() {
+        self.say_waiting(judged, to_client);
+        for message in judged.take_unsent() {
             to_app.pass_on(sieve::write(&message, self.revision, Some(self.mask)));
             self.in_front = false;
         }
         match self.in_front {
             // Polls may have opened it meanwhile, or be about to.
-            true => self.in_front = self.judged.app.stage() == Stage::Unopened,
-            false => self.judged.app.carries(),
+            true => self.in_front = judged.app.stage() == Stage::Unopened,
+            false => judged.app.carries(),
         }
-        self.hear(to_client, to_app);
+        self.hear(judged, to_client, to_app);
     }
 
-    fn say_waiting(&mut self, to_client: &mut Words) {
-        for message in self.judged.take_waiting() {
+    fn say_waiting(&mut self, judged: &Judged, to_client: &mut Words) {
+        for message in judged.take_waiting() {
             to_client.pass_on(sieve::write(&message, self.revision, None));
         }
     }
 
-    /// Lets the guard look at the clocks. When to do so again; `None` when others do, or nobody has to.
-    pub(super) fn tick(&mut self, now: Instant, to_client: &mut Words, to_app: &mut Words) -> Option<Duration> {
-        self.has_changed = false;
-        if !self.has_say {
-            return None;
-        }
-        let again = self.judged.guard().tick(now, SystemTime::now());
-        self.hear(to_client, to_app);
-        again
-    }
-
-    /// The session is to end for this reason: the guard says how.
-    pub(super) fn end(&mut self, reason: Reason, to_client: &mut Words, to_app: &mut Words) {
-        if self.has_say {
-            self.judged.guard().end(reason, Instant::now());
-            self.hear(to_client, to_app);
-        }
-        // Whatever the guard thinks of it.
+    /// The first reason stands.
+    fn end(&mut self, reason: Reason) {
         self.ended = self.ended.or(Some(reason));
-    }
-
-    /// Why the guard has ended the session, told once.
-    pub(super) fn take_end(&mut self) -> Option<Reason> {
-        self.ended.take()
-    }
-
-    pub(super) fn may_inject(&self, to: Side) -> bool {
-        self.judged.guard().may_inject(to)
     }
 }
 
 impl Drop for Court {
     fn drop(&mut self) {
-        if let Some(waker) = &self.waker {
+        if let Some(waker) = &self.clerk.waker {
             self.judged.carriage_left(waker);
         }
     }
@@ -235,46 +256,48 @@ impl Drop for Court {
 
 impl Bar<'_> {
     pub(super) fn hearing<'a>(&'a mut self, from: Side, along: &'a mut Words, now: Instant) -> Hearing<'a> {
-        Hearing { court: self.court, from, along, back: self.back, now }
+        let Court { judged, clerk } = &mut *self.court;
+        Hearing { judged, guard: None, clerk, from, along, back: self.back, now }
     }
 }
 
 impl Judge for Hearing<'_> {
     fn judge(&mut self, seen: &Seen<'_>) -> Verdict {
-        let was_in_front = self.court.in_front;
-        let (verdict, has_news) = {
-            let mut guard = self.court.judged.guard();
-            let verdict = guard.judge(seen, self.now);
-            guard.pause();
-            (verdict, guard.has_news())
-        };
-        let has_come = !self.court.has_say && is_small(seen, b"5") && matches!(verdict, Verdict::Pass);
+        let was_in_front = self.clerk.in_front;
+        let now = self.now;
+        let guard = self.guard();
+        let (verdict, has_news) = (guard.judge(seen, now), guard.has_news());
+        let has_come = !self.clerk.has_say && is_small(seen, b"5") && matches!(verdict, Verdict::Pass);
+        if has_come || has_news {
+            self.let_go();
+        }
         if has_come {
             // Said behind the `5` itself.
-            self.court.take_over(self.back, self.along);
+            self.clerk.take_over(self.judged, self.back, self.along);
         } else if has_news {
             match seen.from {
-                Side::Client => self.court.hear(self.back, self.along),
-                Side::App => self.court.hear(self.along, self.back),
+                Side::Client => self.clerk.hear(self.judged, self.back, self.along),
+                Side::App => self.clerk.hear(self.judged, self.along, self.back),
             }
         }
         // Who has been let in may have to be warned soon.
-        self.court.has_changed |= seen.from == Side::App && seen.bytes.starts_with(b"40");
+        self.clerk.has_changed |= seen.from == Side::App && seen.bytes.starts_with(b"40");
         if was_in_front { self.stop(seen, verdict) } else { verdict }
     }
 
     fn spoilt(&mut self, from: Side, error: JsonError) -> Reason {
-        self.court.judged.guard().spoilt(from, error)
+        self.guard().spoilt(from, error)
     }
 
     fn grown(&mut self, bytes: u64) {
         if self.from == Side::Client {
-            self.court.judged.guard().grown(bytes, self.now);
+            let now = self.now;
+            self.guard().grown(bytes, now);
         }
     }
 
     fn lets(&mut self, control: &[u8]) -> bool {
-        if !self.court.in_front {
+        if !self.clerk.in_front {
             return true;
         }
         if let Ok(Some(header)) = Header::read(control, Sender::Client) {
@@ -284,7 +307,7 @@ impl Judge for Hearing<'_> {
                     header.unmask(&mut payload);
                     self.back.say(frame::write(Opcode::Pong, &payload, None));
                 }
-                Opcode::Close => self.court.ended = self.court.ended.or(Some(Reason::ClientClosed)),
+                Opcode::Close => self.clerk.end(Reason::ClientClosed),
                 Opcode::Pong | Opcode::Continuation | Opcode::Text | Opcode::Binary => {}
             }
         }
@@ -292,7 +315,8 @@ impl Judge for Hearing<'_> {
     }
 
     fn speak(&mut self) -> Option<Vec<u8>> {
-        if !self.along.has_messages() || !self.court.may_inject(opposite(self.from)) {
+        let to = opposite(self.from);
+        if !self.along.has_messages() || !self.guard().may_inject(to) {
             return None;
         }
         self.along.next_message()
@@ -300,22 +324,40 @@ impl Judge for Hearing<'_> {
 }
 
 impl Hearing<'_> {
+    fn guard(&mut self) -> &mut Guard {
+        let judged = self.judged;
+        self.guard.get_or_insert_with(|| judged.guard())
+    }
+
+    /// Others may have the guard.
+    fn let_go(&mut self) {
+        if let Some(mut guard) = self.guard.take() {
+            guard.pause();
+        }
+    }
+
     /// There was no app for what may go on: the gate answers an upgrade itself, and lets a client go that leaves.
     fn stop(&mut self, seen: &Seen<'_>, verdict: Verdict) -> Verdict {
         if is_small(seen, b"1") {
             // The guard lets nobody hear it.
-            self.court.ended = self.court.ended.or(Some(Reason::ClientClosed));
+            self.clerk.end(Reason::ClientClosed);
             return Verdict::Drop;
         }
         match verdict {
             Verdict::Pass | Verdict::Watch(_) | Verdict::Replace(_) => {}
             other @ (Verdict::More | Verdict::Drop | Verdict::Break(_)) => return other,
         }
-        if is_small(seen, b"2probe") && !self.court.has_say {
+        if is_small(seen, b"2probe") && !self.clerk.has_say {
             self.back.say(frame::write(Opcode::Text, b"3probe", None));
-            self.court.judged.let_poll_go();
+            self.judged.let_poll_go();
         }
         Verdict::Drop
+    }
+}
+
+impl Drop for Hearing<'_> {
+    fn drop(&mut self) {
+        self.let_go();
     }
 }
 

@@ -25,7 +25,7 @@ where
 {
     /// The nearest deadline decides when we look again. `Ready(None)`: something new is to be sent.
     pub(super) fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ended>> {
-        let has_changed = self.court.as_ref().is_some_and(|court| court.has_changed);
+        let has_changed = self.court.as_ref().is_some_and(|court| court.has_changed());
         if !std::mem::take(&mut self.look) && !has_changed {
             ready!(self.timer.as_mut().poll(cx));
         }
@@ -76,7 +76,7 @@ where
         let mut next = self.next_deadline(now);
         if let Some(court) = &mut self.court {
             let again = court.tick(now.into_std(), &mut self.down.words, &mut self.up.words);
-            if court.has_changed {
+            if court.has_changed() {
                 // It has said something.
                 return Poll::Ready(None);
             }

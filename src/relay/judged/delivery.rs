@@ -158,7 +158,7 @@ async fn ask_open(visit: &Visit, first: First) -> Result<(Seat, Vec<HeaderValue>
     let open = engine::read_open(packet, &change).map_err(|error| invalid(&error.to_string()))?.open;
     member.learn(open.ping_interval_ms, open.ping_timeout_ms);
     if let Some(rest) = rest.get(1..) {
-        hearing::hear(&visit.judged, rest);
+        hearing::hear(&visit.judged, visit.desk(), rest);
     }
     Ok((Seat { sid: open.sid.into(), member, largest: open.max_payload }, cookies))
 }

@@ -5,20 +5,25 @@
 use std::{
     collections::VecDeque,
     mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
 use http::response::Parts;
-use tokio::task::AbortHandle;
+use tokio::{sync::Notify, task::AbortHandle};
 
 use super::{
     super::guard::{Extent, Guard, Message, Out, Question, Seen, Side, Verdict},
-    Judged, bounds,
+    Judged, bounds, lock,
     queue::{Full, Queue},
+    speaker::Speaker,
 };
-use crate::{codec::engine::Revision, policy::Refused, relay::Reason};
+use crate::{
+    codec::engine::Revision,
+    policy::Refused,
+    relay::{Reason, Venue},
+};
 
 /// The desk of one session.
 #[derive(Debug, Default)]
@@ -26,6 +31,12 @@ pub struct Desk {
     state: Mutex<State>,
     /// Held by whoever sends to the app: one body at a time.
     pub sending: tokio::sync::Mutex<()>,
+    /// Wakes a poll that waits.
+    pub poll: Notify,
+    /// Its end may be due at another time than before.
+    pub news: Notify,
+    /// In whose voice the session speaks to its app while nobody asks for it: the last who has. `None`: it does not poll any more.
+    voice: Mutex<Option<(Arc<Venue>, Arc<Speaker>)>>,
 }
 
 #[derive(Debug, Default)]
@@ -97,10 +108,78 @@ const LINGERS: Duration = Duration::from_secs(5);
 const UNHEARD: Duration = Duration::from_secs(30);
 
 impl Judged {
-    /// Shows a whole packet to the guard, and puts where they belong: the packet, if it may go on, and what the guard says to it.
-    pub fn show(&self, from: Side, message: Message, now: Instant) -> Shown {
+    /// The session is to end: the guard says how.
+    pub fn end(&self, reason: Reason, now: Instant) {
         let mut guard = self.guard();
-        let mut state = self.desk.state();
+        guard.end(reason, now);
+        if let Some(desk) = self.desk() {
+            let mut state = desk.state();
+            state.sort(&mut guard);
+            // Whatever the guard thinks of it.
+            state.end.get_or_insert(reason);
+        }
+    }
+
+    /// Takes what the guard has said to somebody else.
+    pub fn collect(&self) {
+        if let Some(desk) = self.desk() {
+            let mut guard = self.guard();
+            desk.state().sort(&mut guard);
+        }
+    }
+
+    /// Packets for the client that its polls have not taken. A WebSocket that takes over delivers them first, and from then on
+    /// takes the guard's news itself; what a GET of before still brings is here, too, and the carriage is nudged.
+    pub fn take_waiting(&self) -> Vec<Message> {
+        self.desk().map(|desk| desk.hand_over(self)).unwrap_or_default()
+    }
+
+    /// Whether there are packets for the client that no poll has taken.
+    pub fn has_waiting(&self) -> bool {
+        self.desk().is_some_and(|desk| desk.has_for_client())
+    }
+
+    /// Packets for the app that no POST has taken: asked once, with [`Judged::take_waiting`].
+    pub fn take_unsent(&self) -> Vec<Message> {
+        self.desk().map(|desk| desk.state().for_app.take_all()).unwrap_or_default()
+    }
+
+    /// Lets a GET go that waits, so that its client can end an upgrade. Apps do it by themselves; one that has heard nothing
+    /// of the session cannot.
+    pub fn let_poll_go(&self) {
+        if let Some(desk) = self.desk() {
+            desk.let_go();
+        }
+    }
+
+    /// The session is over: nothing more is asked of the app, unless somebody is parting from it just now.
+    pub fn over(&self) {
+        self.give_back();
+        if let Some(desk) = self.desk() {
+            desk.fall_silent();
+            let state = desk.state();
+            if state.parted.is_none() {
+                state.abort();
+            }
+        }
+        self.nudge();
+    }
+}
+
+impl Desk {
+    /// The desk of a session that speaks this revision of Engine.IO.
+    pub fn new(revision: Revision) -> Self {
+        let desk = Self::default();
+        let mut state = desk.state();
+        (state.for_client, state.for_app) = (Queue::new(revision), Queue::new(revision));
+        drop(state);
+        desk
+    }
+
+    /// Shows a whole packet to the guard, and puts where they belong: the packet, if it may go on, and what the guard says to it.
+    pub fn show(&self, judged: &Judged, from: Side, message: Message, now: Instant) -> Shown {
+        let mut guard = judged.guard();
+        let mut state = self.state();
         state.sort(&mut guard);
         state.show(&mut guard, from, message, now)
     }
@@ -108,9 +187,9 @@ impl Judged {
     /// Shows all packets of a client's body. Nothing of a body goes on of which a part may not: it is judged whole before anybody
     /// can take of it, so the locks are held from its first packet to its last. Bodies are in memory already and bounded
     /// (`socketio.max_payload`, packets of a body), and only their own session waits: a millisecond for a megabyte.
-    pub fn show_all(&self, messages: Vec<Message>, now: Instant) -> Result<(), Reason> {
-        let mut guard = self.guard();
-        let mut state = self.desk.state();
+    pub fn show_all(&self, judged: &Judged, messages: Vec<Message>, now: Instant) -> Result<(), Reason> {
+        let mut guard = judged.guard();
+        let mut state = self.state();
         state.sort(&mut guard);
         let before = state.for_app.len();
         for message in messages {
@@ -125,34 +204,31 @@ impl Judged {
     }
 
     /// Lets the guard look at the clocks. When to do so again.
-    pub fn tick(&self, now: Instant, clock: SystemTime) -> Option<Duration> {
-        let mut guard = self.guard();
+    pub fn tick(&self, judged: &Judged, now: Instant, clock: SystemTime) -> Option<Duration> {
+        let mut guard = judged.guard();
         let again = guard.tick(now, clock);
-        self.desk.state().sort(&mut guard);
+        self.state().sort(&mut guard);
         again
     }
 
-    /// The session is to end: the guard says how.
-    pub fn end(&self, reason: Reason, now: Instant) {
-        let mut guard = self.guard();
-        guard.end(reason, now);
-        let mut state = self.desk.state();
-        state.sort(&mut guard);
-        // Whatever the guard thinks of it.
-        state.end.get_or_insert(reason);
+    /// Somebody asks for the session by polling.
+    pub fn speak_as(&self, venue: &Arc<Venue>, speaker: &Arc<Speaker>) {
+        *lock(&self.voice) = Some((venue.clone(), speaker.clone()));
     }
 
-    /// Takes what the guard has said to somebody else.
-    pub fn collect(&self) {
-        let mut guard = self.guard();
-        self.desk.state().sort(&mut guard);
+    pub fn voice(&self) -> Option<(Arc<Venue>, Arc<Speaker>)> {
+        lock(&self.voice).clone()
     }
 
-    /// Packets for the client that its polls have not taken. A WebSocket that takes over delivers them first, and from then on
-    /// takes the guard's news itself; what a GET of before still brings is here, too, and the carriage is nudged.
-    pub fn take_waiting(&self) -> Vec<Message> {
-        let mut guard = self.guard();
-        let mut state = self.desk.state();
+    /// The session does not poll any more.
+    fn fall_silent(&self) {
+        lock(&self.voice).take();
+        self.news.notify_one();
+    }
+
+    fn hand_over(&self, judged: &Judged) -> Vec<Message> {
+        let mut guard = judged.guard();
+        let mut state = self.state();
         if !state.is_handed_over {
             state.sort(&mut guard);
             state.is_handed_over = true;
@@ -164,49 +240,18 @@ impl Judged {
         waiting
     }
 
-    /// Whether there are packets for the client that no poll has taken.
-    pub fn has_waiting(&self) -> bool {
-        !self.desk.state().for_client.is_empty()
+    pub fn has_for_client(&self) -> bool {
+        !self.state().for_client.is_empty()
     }
 
-    /// Packets for the app that no POST has taken: asked once, with [`Judged::take_waiting`].
-    pub fn take_unsent(&self) -> Vec<Message> {
-        self.desk.state().for_app.take_all()
-    }
-
-    /// Lets a GET go that waits, so that its client can end an upgrade. Apps do it by themselves; one that has heard nothing
-    /// of the session cannot.
-    pub fn let_poll_go(&self) {
-        let mut state = self.desk.state();
+    fn let_go(&self) {
+        let mut state = self.state();
         if state.for_client.is_empty() {
             let most = state.most;
             let _ = state.for_client.push(noop(), most);
         }
         drop(state);
         self.poll.notify_one();
-    }
-
-    /// The session is over: nothing more is asked of the app, unless somebody is parting from it just now.
-    pub fn over(&self) {
-        self.give_back();
-        self.fall_silent();
-        let state = self.desk.state();
-        if state.parted.is_none() {
-            state.abort();
-        }
-        drop(state);
-        self.nudge();
-    }
-}
-
-impl Desk {
-    /// The desk of a session that speaks this revision of Engine.IO.
-    pub fn new(revision: Revision) -> Self {
-        let desk = Self::default();
-        let mut state = desk.state();
-        (state.for_client, state.for_app) = (Queue::new(revision), Queue::new(revision));
-        drop(state);
-        desk
     }
 
     /// A GET has come: the ones before it are let go.
@@ -364,7 +409,7 @@ impl Desk {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
@@ -403,6 +448,7 @@ impl State {
     fn sort(&mut self, guard: &mut Guard) {
         // Another configuration may allow other messages.
         self.most = bounds::of_queue(guard.max_payload());
+        guard.pause();
         if self.is_handed_over {
             return;
         }

@@ -44,7 +44,7 @@ async fn run(visit: Visit, seat: Seat) {
     let fetching = panic::caught(&metrics, fetch(&visit, &seat));
     let Some(fetched) = stop.run_until_cancelled(fetching).await else { return };
     match fetched {
-        Ok(Ok(packets)) => hearing::hear(&visit.judged, &packets),
+        Ok(Ok(packets)) => hearing::hear(&visit.judged, visit.desk(), &packets),
         Ok(Err(failure)) => fail(&visit, failure),
         Err(_) => fail(&visit, (Failure::Refused(Refusal::Internal.into()), Reason::AppGone)),
     }

@@ -22,12 +22,9 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use tokio::sync::Notify;
-
 use app::App;
 use bell::Bell;
 use desk::Desk;
-use speaker::Speaker;
 
 use super::guard::{Guard, Question};
 use crate::{
@@ -37,7 +34,7 @@ use crate::{
         auth::{Identity, Verifier},
         limit::{Limiter, Permit},
     },
-    relay::{Reason, Venue},
+    relay::{Reason, Venue, session::Transport},
 };
 
 /// What a judged session has beyond a plain one. Shared by its requests and its carriage.
@@ -48,16 +45,10 @@ pub struct Judged {
     guard: Mutex<Guard>,
     /// Wakes the carriage of its WebSocket.
     carriage: Bell,
-    /// Wakes a poll that waits.
-    pub poll: Notify,
     /// The app's side.
     pub app: App,
-    /// What lies between the guard and polls.
-    pub desk: Desk,
-    /// In whose voice it speaks to its app while nobody asks for it: the last who has. `None`: it does not poll any more.
-    voice: Mutex<Option<(Arc<Venue>, Arc<Speaker>)>>,
-    /// Its end may be due at another time than before.
-    news: Notify,
+    /// What lies between the guard and polls. A session that began as a WebSocket has none: it never polls.
+    desk: Option<Arc<Desk>>,
     /// The judges of a later configuration than the one it was opened under.
     later: Mutex<Option<Judges>>,
     /// What it counts as for the user whom its packets have named. `None`: it is over.
@@ -72,17 +63,18 @@ struct Judges {
 }
 
 impl Judged {
-    pub fn new(guard: Guard) -> Self {
+    pub fn new(guard: Guard, begins_as: Transport) -> Self {
         let revision = guard.revision();
+        let desk = match begins_as {
+            Transport::Polling => Some(Arc::new(Desk::new(revision))),
+            Transport::WebSocket => None,
+        };
         Self {
             revision,
             guard: Mutex::new(guard),
             carriage: Bell::default(),
-            poll: Notify::new(),
             app: App::default(),
-            desk: Desk::new(revision),
-            voice: Mutex::default(),
-            news: Notify::new(),
+            desk,
             later: Mutex::default(),
             places: Mutex::new(Some(Vec::new())),
         }
@@ -118,30 +110,34 @@ impl Judged {
         self.carriage.leave(waker);
     }
 
-    /// Somebody asks for it by polling.
-    pub fn speak_as(&self, venue: &Arc<Venue>, speaker: &Arc<Speaker>) {
-        *lock(&self.voice) = Some((venue.clone(), speaker.clone()));
+    /// Where it polls, or did before a WebSocket took over.
+    pub fn desk(&self) -> Option<&Arc<Desk>> {
+        self.desk.as_ref()
     }
 
-    fn voice(&self) -> Option<(Arc<Venue>, Arc<Speaker>)> {
-        lock(&self.voice).clone()
-    }
-
-    /// It does not poll any more.
-    fn fall_silent(&self) {
-        lock(&self.voice).take();
-        self.news.notify_one();
+    /// Whether a WebSocket carries it now, and no poll any more.
+    pub fn is_handed_over(&self) -> bool {
+        self.desk().is_none_or(|desk| desk.is_handed_over())
     }
 
     /// Its end may be due at another time than before.
     pub fn look_again(&self) {
-        self.news.notify_one();
+        if let Some(desk) = self.desk() {
+            desk.news.notify_one();
+        }
     }
 
     /// Somebody but its driver has given the guard something to say.
     pub fn nudge(&self) {
         self.carriage.ring();
-        self.poll.notify_one();
+        self.wake_poll();
+    }
+
+    /// There may be something for a poll that waits.
+    pub fn wake_poll(&self) {
+        if let Some(desk) = self.desk() {
+            desk.poll.notify_one();
+        }
     }
 
     /// Finds out whom a token names and tells the guard. What the guard says to it is taken by whoever asked.

@@ -88,8 +88,8 @@ pub fn enter(
     let held = Held { lease: admission.seat.into_lease(venue)?, permits: admission.permits };
     let session = venue.session(note.key(), by, held);
     let judged = session.judged.clone().ok_or(Refusal::Internal)?;
-    if transport == Transport::Polling {
-        judged.speak_as(venue, &speaker);
+    if let Some(desk) = judged.desk() {
+        desk.speak_as(venue, &speaker);
     }
     judged.app.hold(First { speaker });
     let session = venue.ledger.enter(session);
@@ -109,7 +109,10 @@ pub fn wait_for_somebody(bench: &Arc<Bench>, venue: &Arc<Venue>, session: &Arc<S
                 judged.nudge();
                 if !session.is_attended() {
                     judged.collect();
-                    venue.ledger.close(&session, judged.desk.ending().unwrap_or(crate::relay::Reason::ConnectTimeout));
+                    venue.ledger.close(
+                        &session,
+                        judged.desk().and_then(|desk| desk.ending()).unwrap_or(crate::relay::Reason::ConnectTimeout),
+                    );
                 }
                 return;
             }

@@ -46,7 +46,7 @@ pub async fn poll(visit: Visit) -> Result<Response<Body>, Refused> {
     attendance.counts();
     let turn = visit.desk().take_turn();
     // The one before hears that it is let go.
-    visit.judged.poll.notify_waiters();
+    visit.desk().poll.notify_waiters();
     let mut hangup = Hangup { visit: Some(visit.clone()), turn };
     let answer = wait(&visit, turn).await;
     hangup.visit = None;
@@ -55,7 +55,7 @@ pub async fn poll(visit: Visit) -> Result<Response<Body>, Refused> {
 
 async fn wait(visit: &Visit, turn: u64) -> Result<Response<Body>, Refused> {
     loop {
-        let news = visit.judged.poll.notified();
+        let news = visit.desk().poll.notified();
         tokio::pin!(news);
         // Heard from here on, so that nothing is said between looking and waiting.
         news.as_mut().enable();
@@ -64,7 +64,7 @@ async fn wait(visit: &Visit, turn: u64) -> Result<Response<Body>, Refused> {
             Next::Packets(packets) => return Ok(packets_for(visit, packets)),
             Next::LetGo => {
                 // The news may have been for the newer one.
-                visit.judged.poll.notify_one();
+                visit.desk().poll.notify_one();
                 let mut body = Vec::new();
                 bodies::write(visit.session.revision, &noop(), &mut body);
                 return Ok(packets_for(visit, body));
@@ -181,7 +181,7 @@ fn show(visit: &Visit, body: &[u8]) -> Result<bool, Refused> {
     if messages.iter().any(is_spoken) {
         visit.session.speaks(now);
     }
-    visit.judged.show_all(messages, now).map_err(|reason| broken(visit, reason, reason.name()))?;
+    visit.desk().show_all(&visit.judged, messages, now).map_err(|reason| broken(visit, reason, reason.name()))?;
     // Also when the app is not to hear of it.
     Ok(closing.is_some())
 }
@@ -222,7 +222,8 @@ fn attend(visit: &Visit, lane: Lane) -> Result<Attendance, Refused> {
     attendance.ok_or_else(|| Refused::because(Refusal::Engine, "too many requests of this session are under way"))
 }
 
-fn upgraded() -> Refused {
+/// Polls of a session that a WebSocket carries come to nothing.
+pub fn upgraded() -> Refused {
     Refused::because(Refusal::Engine, "a WebSocket carries this session")
 }
 

@@ -27,6 +27,7 @@ pub struct Visit {
     pub venue: Arc<Venue>,
     pub session: Arc<Session>,
     pub judged: Arc<Judged>,
+    pub desk: Arc<Desk>,
     pub speaker: Arc<Speaker>,
 }
 
@@ -35,7 +36,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 impl Visit {
     pub fn desk(&self) -> &Desk {
-        &self.judged.desk
+        &self.desk
     }
 
     /// Looks at the clocks and at what the session was told; ends it when it is time. When to look again.
@@ -51,7 +52,7 @@ impl Visit {
         if let Some(reason) = self.session.overdue(now) {
             self.judged.end(reason, now);
         }
-        let again = self.judged.tick(now, SystemTime::now());
+        let again = self.desk.tick(&self.judged, now, SystemTime::now());
         if let Some(reason) = self.desk().ending() {
             self.part(reason);
         }

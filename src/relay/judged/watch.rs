@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Judged, polling::MOMENT, visit::Visit};
+use super::{Judged, desk::Desk, polling::MOMENT, visit::Visit};
 use crate::{
     relay::{Reason, Session, admission::Bench},
     telemetry::{Metrics, panic},
@@ -20,21 +20,23 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// Begins to see to a session, as long as it polls.
 pub fn begin(bench: &Arc<Bench>, metrics: &Arc<Metrics>, session: &Arc<Session>) {
     let Some(judged) = session.judged.clone() else { return };
+    let Some(desk) = judged.desk().cloned() else { return };
     let (stop, metrics) = (bench.stop.clone(), metrics.clone());
-    let watching = watch(bench.clone(), session.clone(), judged);
+    let watching = watch(bench.clone(), session.clone(), judged, desk);
     bench.tasks.spawn(async move {
         let _ = stop.run_until_cancelled(panic::caught(&metrics, watching)).await;
     });
 }
 
-async fn watch(bench: Arc<Bench>, session: Arc<Session>, judged: Arc<Judged>) {
+async fn watch(bench: Arc<Bench>, session: Arc<Session>, judged: Arc<Judged>, desk: Arc<Desk>) {
     loop {
-        let Some((venue, speaker)) = judged.voice() else { return };
-        let visit = Visit { bench: bench.clone(), venue, session: session.clone(), judged: judged.clone(), speaker };
+        let Some((venue, speaker)) = desk.voice() else { return };
+        let visit =
+            Visit { bench: bench.clone(), venue, session: session.clone(), judged: judged.clone(), desk: desk.clone(), speaker };
         let again = visit.look();
-        if judged.has_waiting() {
+        if desk.has_for_client() {
             // A poll that waits may not know yet.
-            judged.poll.notify_one();
+            desk.poll.notify_one();
         }
         // Kept while it waits, it would keep a request that has long been answered.
         drop(visit);
@@ -45,7 +47,7 @@ async fn watch(bench: Arc<Bench>, session: Arc<Session>, judged: Arc<Judged>) {
         let due = session.due().map(|due| due.saturating_duration_since(Instant::now()));
         let wait = [again, due].into_iter().flatten().min();
         tokio::select! {
-            () = judged.news.notified() => {}
+            () = desk.news.notified() => {}
             () = session.ending.cancelled() => if session.ending.reason() == Reason::Draining { return },
             () = tokio::time::sleep(wait.unwrap_or(LONGEST).max(MOMENT)) => {}
         }

@@ -297,6 +297,7 @@ impl Scan {
 impl Header {
     /// Reads the header at the start of `bytes`; `None` when it is not all there yet. Every rule that the header alone can
     /// break is checked here.
+    #[inline]
     pub fn read(bytes: &[u8], sender: Sender) -> Result<Option<Self>, FrameError> {
         let &[first, ref after @ ..] = bytes else { return Ok(None) };
         if first & 0x70 != 0 {

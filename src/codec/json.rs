@@ -226,13 +226,14 @@ impl Scanner {
     }
 
     /// Passes over a string's text from `at` on, up to its end, to an escape or a character that is cut, or to the end of the piece.
-    /// Returns how far. Most text is plain, which is seen a block at a time, and its end in words; where it is not, the bytes of a
-    /// whole block are looked at one by one before the next block is tried.
+    /// Returns how far. Most text is plain, which is seen a block at a time, and its end in smaller
+    /// ones; where it is not, the bytes of a whole block are looked at one by one before the next block is tried.
     fn text<const MASKED: bool>(&mut self, piece: Piece<'_, MASKED>, mut at: usize) -> Result<usize, JsonError> {
         loop {
-            at += piece.plain(at, piece.len());
+            at += piece.plain::<BLOCK>(at, piece.len());
             let upto = piece.len().min(at + BLOCK);
-            at += piece.plain_words(at, upto);
+            at += piece.plain::<MIDDLE>(at, upto);
+            at += piece.plain::<SMALL>(at, upto.min(at + MIDDLE));
             while at < upto
                 && let Some(byte) = piece.get(at)
             {
@@ -299,31 +300,11 @@ impl<const MASKED: bool> Piece<'_, MASKED> {
     }
 
     /// How much of `from..upto` is text that means itself, in whole blocks.
-    fn plain(self, from: usize, upto: usize) -> usize {
-        let key = self.key_at(from);
-        let mut keys = [0; BLOCK];
-        keys.as_chunks_mut().0.fill(key.to_ne_bytes());
-        let mut plain = 0;
-        for block in self.bytes[from..upto].as_chunks().0 {
-            if !is_plain(block, &keys) {
-                break;
-            }
-            plain += BLOCK;
-        }
-        plain
-    }
-
-    /// The same in words.
-    fn plain_words(self, from: usize, upto: usize) -> usize {
-        let key = u64::from(self.key_at(from));
-        let mut plain = 0;
-        for word in self.bytes[from..upto].as_chunks().0 {
-            if !is_plain_word(u64::from_ne_bytes(*word) ^ (key << 32 | key)) {
-                break;
-            }
-            plain += WORD;
-        }
-        plain
+    fn plain<const SIZE: usize>(self, from: usize, upto: usize) -> usize {
+        let mut keys = [0; SIZE];
+        keys.as_chunks_mut().0.fill(self.key_at(from).to_ne_bytes());
+        let blocks = self.bytes[from..upto].as_chunks().0;
+        blocks.iter().position(|block| !is_plain(block, &keys)).unwrap_or(blocks.len()) * SIZE
     }
 
     /// What falls on four bytes from there on, with [`TOGETHER`] in it.
@@ -420,22 +401,13 @@ impl Due {
 
 /// Whether a block is text that means itself. Without branches, so that the compiler compares many bytes at once. As a signed
 /// number a byte from 0x80 on is below the space too.
-fn is_plain(block: &[u8; BLOCK], keys: &[u8; BLOCK]) -> bool {
+fn is_plain<const SIZE: usize>(block: &[u8; SIZE], keys: &[u8; SIZE]) -> bool {
     let mut special = false;
     for (byte, key) in block.iter().zip(keys) {
         let byte = byte ^ key;
         special |= byte.cast_signed() <= (b'"' ^ TOGETHER).cast_signed() || byte == b'\\' ^ TOGETHER;
     }
     !special
-}
-
-/// The same for the bytes of a word, with [`TOGETHER`] in them: a subtraction borrows from the highest bit of a byte that is less.
-fn is_plain_word(word: u64) -> bool {
-    let all = |byte: u8| u64::from_ne_bytes([byte; WORD]);
-    let backslash = word ^ all(b'\\' ^ TOGETHER);
-    let less = word.wrapping_sub(all((b'"' ^ TOGETHER) + 1)) & !word;
-    let same = backslash.wrapping_sub(all(1)) & !backslash;
-    (less | same | word) & all(0x80) == 0
 }
 
 /// Brings the quote down to where the space was, next to the control characters, and none of these across: one comparison finds
@@ -455,4 +427,5 @@ pub const MOST_DEPTH: u8 = 128;
 
 /// Bytes of text looked at together.
 const BLOCK: usize = 64;
-const WORD: usize = 8;
+const MIDDLE: usize = 16;
+const SMALL: usize = 8;

@@ -266,7 +266,8 @@ impl Judge for Hearing<'_> {
         let was_in_front = self.clerk.in_front;
         let now = self.now;
         let guard = self.guard();
-        let (verdict, has_news) = (guard.judge(seen, now), guard.has_news());
+        let mut verdict = guard.judge(seen, now);
+        let has_news = guard.has_news();
         let has_come = !self.clerk.has_say && is_small(seen, b"5") && matches!(verdict, Verdict::Pass);
         if has_come || has_news {
             self.let_go();
@@ -282,7 +283,10 @@ impl Judge for Hearing<'_> {
         }
         // Who has been let in may have to be warned soon.
         self.clerk.has_changed |= seen.from == Side::App && seen.bytes.starts_with(b"40");
-        if was_in_front { self.stop(seen, verdict) } else { verdict }
+        if was_in_front {
+            verdict = self.stop(seen, verdict);
+        }
+        verdict
     }
 
     fn spoilt(&mut self, from: Side, error: JsonError) -> Reason {

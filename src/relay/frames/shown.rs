@@ -118,6 +118,10 @@ pub fn write(message: &Message, revision: Revision, mask: Option<[u8; 4]>) -> Ve
     }
 }
 
+/// So much of a larger message is unmasked to be shown at first: what most events are known by. What need not be shown is only
+/// watched, under its mask.
+pub(super) const FIRST_LOOK: usize = 128;
+
 /// The kind of a message in a binary packet of Engine.IO 3: the number, not the digit.
 const MESSAGE: u8 = 4;
 

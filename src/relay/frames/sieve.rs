@@ -12,7 +12,7 @@ use std::ops::Range;
 pub use super::{judge::Judge, output::Pass, shown::write};
 use super::{
     output::Output,
-    shown::{Content, content, malformed_by, watch},
+    shown::{Content, FIRST_LOOK, content, malformed_by, watch},
     undecided::{Case, with_scratch},
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
         json::Scanner,
     },
     relay::{
-        guard::{Extent, Seen, Side, Verdict},
+        guard::{Extent, Seen, Side, Verdict, Wire},
         session::Reason,
     },
 };
@@ -74,8 +74,6 @@ struct Place {
     offset: u64,
 }
 
-/// So much of a larger message is unmasked to be shown: what most events are known by. The rest is only watched, under its mask.
-const FIRST_LOOK: usize = 256;
 /// Headers of empty and tiny fragments that may be kept back with a message. Clients are bounded by their number already.
 const MOST_OVERHEAD: u64 = 16 * 1024;
 
@@ -177,30 +175,37 @@ impl Sieve {
     }
 
     fn judge_whole(&self, header: &Header, payload: &[u8], judge: &mut impl Judge) -> Verdict {
-        let mut room = [0; FIRST_LOOK];
+        let mut room;
         let first = match header.mask {
-            Some(key) => frame::unmasked(&mut room, payload, key),
+            Some(key) => {
+                room = [0; FIRST_LOOK];
+                frame::unmasked(&mut room, payload, key)
+            }
             None => payload,
         };
-        let extent = if first.len() == payload.len() { Extent::Whole } else { Extent::Begun(Some(header.length)) };
-        let verdict = match (self.show(header, first, extent, judge), header.mask) {
-            (Verdict::More, Some(key)) if extent != Extent::Whole => with_scratch(|scratch| {
+        let wire = header.mask.filter(|_| first.len() < payload.len()).map(|key| Wire { bytes: payload, key });
+        let mut verdict = self.show(header, first, wire, judge);
+        if let (Verdict::More, Some(Wire { bytes, key })) = (&verdict, wire) {
+            verdict = with_scratch(|scratch| {
                 scratch.clear();
-                frame::unmask_into(scratch, payload, key, 0);
-                self.show(header, scratch, Extent::Whole, judge)
-            }),
-            (verdict, _) => verdict,
-        };
-        let Verdict::Watch(mut scanner) = verdict else { return verdict };
-        let rest = watch(&mut scanner, &payload[first.len()..], header.mask, first.len() as u64);
-        match rest.and_then(|()| scanner.finish()) {
-            Ok(()) => Verdict::Pass,
-            Err(error) => Verdict::Break(judge.spoilt(self.from, error)),
+                frame::unmask_into(scratch, bytes, key, 0);
+                self.show(header, scratch, None, judge)
+            });
         }
+        if let Verdict::Watch(scanner) = &mut verdict {
+            let rest = watch(scanner, &payload[first.len()..], header.mask, first.len() as u64);
+            verdict = match rest.and_then(|()| scanner.finish()) {
+                Ok(()) => Verdict::Pass,
+                Err(error) => Verdict::Break(judge.spoilt(self.from, error)),
+            };
+        }
+        verdict
     }
 
-    fn show(&self, header: &Header, bytes: &[u8], extent: Extent, judge: &mut impl Judge) -> Verdict {
-        let seen = Seen { from: self.from, is_text: header.opcode == Opcode::Text, bytes, extent };
+    /// Shows a whole message, or the first bytes of one.
+    fn show(&self, header: &Header, bytes: &[u8], wire: Option<Wire<'_>>, judge: &mut impl Judge) -> Verdict {
+        let extent = if wire.is_none() { Extent::Whole } else { Extent::Begun(Some(header.length)) };
+        let seen = Seen { from: self.from, is_text: header.opcode == Opcode::Text, bytes, extent, wire };
         match content(seen, self.revision) {
             Content::Seen(seen) => judge.judge(&seen),
             Content::Hidden => Verdict::More,
@@ -307,7 +312,7 @@ impl Sieve {
             }
             Verdict::Watch(scanner) => {
                 case.let_go(end, out);
-                Course::Watching(Box::new(scanner))
+                Course::Watching(scanner)
             }
             Verdict::Drop => Course::Dropping,
             Verdict::Replace(message) => {

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::{
     judge::Judge,
     output::Output,
-    shown::{Content, Payloads, content, malformed_by},
+    shown::{Content, FIRST_LOOK, Payloads, content, malformed_by},
 };
 use crate::{
     codec::{
@@ -34,8 +34,6 @@ pub(super) struct Case {
     reach: u64,
 }
 
-/// Unmasked for the first look: what a packet needs to be known by.
-const FIRST_LOOK: u64 = 1024;
 /// Messages up to this size are shown whole when they are.
 const READ_AT_ONCE: u64 = SCRATCH_KEPT as u64;
 /// Each further look reaches so many times further, so that all of them together cost no more than a few passes.
@@ -69,7 +67,7 @@ impl Case {
             length: 0,
             has_last: false,
             due: 1,
-            reach: FIRST_LOOK,
+            reach: FIRST_LOOK as u64,
         }
     }
 
@@ -142,7 +140,7 @@ impl Case {
                 has_last => Extent::Begun(has_last.then_some(self.length)),
             };
             let bytes = payloads.clone().unmasked(reach, scratch);
-            let verdict = match content(Seen { from, is_text: self.is_text, bytes, extent }, revision) {
+            let verdict = match content(Seen { from, is_text: self.is_text, bytes, extent, wire: None }, revision) {
                 Content::Seen(seen) => judge.judge(&seen),
                 Content::Hidden => Verdict::More,
                 Content::None => Verdict::Break(malformed_by(from)),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
-    Extent, Guard, Message, Seen, Side, Verdict,
+    Extent, Guard, Message, Seen, Side, Verdict, Wire,
     attachments::Fate,
     placeholders,
     spaces::Left,
@@ -29,7 +29,7 @@ impl Guard {
         match seen.bytes {
             [] if whole => self.malformed("an empty packet"),
             [] => Verdict::More,
-            [b'4', text @ ..] => self.client_message(text, behind_kind(seen.extent), now),
+            [b'4', text @ ..] => self.client_message(text, seen.wire, behind_kind(seen.extent), now),
             [b'b', ..] if self.parser == Parser::Default && !self.awaits_client() => {
                 self.malformed("a binary message that nothing announced")
             }
@@ -68,14 +68,14 @@ impl Guard {
         let Some(Ok(bytes)) = text.map(|text| STANDARD.decode(text)) else {
             return self.malformed("a binary packet is not base64");
         };
-        let seen = Seen { from: Side::Client, is_text: false, bytes: &bytes, extent: Extent::Whole };
+        let seen = Seen { from: Side::Client, is_text: false, bytes: &bytes, extent: Extent::Whole, wire: None };
         match self.client_binary(&seen, now) {
-            Verdict::Pass => Verdict::Replace(Message::Binary(bytes)),
+            Verdict::Pass => Verdict::Replace(Message::Binary(bytes).into()),
             other => other,
         }
     }
 
-    fn client_message(&mut self, text: &[u8], extent: Extent, now: Instant) -> Verdict {
+    fn client_message(&mut self, text: &[u8], wire: Option<Wire<'_>>, extent: Extent, now: Instant) -> Verdict {
         let whole = extent == Extent::Whole;
         match self.parser {
             Parser::Custom => return self.client_unread(text.len() as u64, extent, now),
@@ -88,7 +88,7 @@ impl Guard {
         if self.is_three() && text.first() == Some(&b'0') {
             return self.connect_of_three(text, extent, now);
         }
-        if let Some(verdict) = self.same_event(text, extent, now) {
+        if let Some(verdict) = self.same_event(text, wire, extent, now) {
             return verdict;
         }
         match Spoken::of_text(text, whole) {

@@ -280,7 +280,7 @@ impl Guard {
         };
         match verdict {
             Verdict::Pass => self.tell_app(packet.clone()),
-            Verdict::Replace(message) => self.tell_app(message),
+            Verdict::Replace(message) => self.tell_app(*message),
             Verdict::Drop | Verdict::More | Verdict::Watch(_) | Verdict::Break(_) => return false,
         }
         true
@@ -315,7 +315,7 @@ impl Guard {
         };
         self.has_asked = true;
         self.spaces.set(namespace, Standing::Sent);
-        changed.map_or(Verdict::Pass, Verdict::Replace)
+        changed.map_or(Verdict::Pass, |message| Verdict::Replace(message.into()))
     }
 
     /// The packet as the app is to see it, where that differs: with the identity in it, without the token.

@@ -127,7 +127,7 @@ impl Guard {
     /// Counts a message of the client. `Err`: it is one too many, and is not to go on.
     pub(super) fn count(&mut self, (namespace, event): What<'_>, bytes: u64, now: Instant) -> Result<(), TooMuch> {
         let (_, bounds) = event.unwrap_or_default();
-        match self.meter.take(&self.rules.limits, self.payer, bounds, bytes, now) {
+        match self.meter.take(&self.rules.limits, &self.payer, bounds, bytes, now) {
             Ok(()) => Ok(()),
             Err(excess) => self.exceeded((namespace, event), &excess, now),
         }

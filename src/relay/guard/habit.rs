@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use super::{
-    Extent, Guard, Side, Verdict,
+    Extent, Guard, Side, Verdict, Wire,
     clients::length,
     events::What,
     spoken::Spoken,
@@ -71,22 +71,30 @@ impl Habit {
 
 impl Guard {
     /// An event of the client that begins as the last one did. `None`: it does not, or needs a closer look.
-    pub(super) fn same_event(&mut self, text: &[u8], extent: Extent, now: Instant) -> Option<Verdict> {
+    pub(super) fn same_event(&mut self, text: &[u8], wire: Option<Wire<'_>>, extent: Extent, now: Instant) -> Option<Verdict> {
         let habit = &self.habits.as_ref()?.client;
         let rest = habit.behind(text, self.spaces.changes())?;
         let bounds = habit.bounds;
         let bytes = length(text.len() as u64, extent);
         let limits = &self.rules.limits;
-        if limits.oversize(bounds, bytes).is_err() || (extent == Extent::Begun(None) && limits.size_of(bounds).is_some()) {
+        let is_unsized = extent == Extent::Begun(None) && limits.size_of(bounds).is_some();
+        if is_unsized || limits.oversize(bounds, bytes).is_err() {
             return None;
         }
         let mut scanner = Scanner::behind_first(self.rules.json_depth);
-        scanner.feed(rest).ok()?;
-        let mut verdict = match extent {
-            Extent::Whole => scanner.finish().map(|()| Verdict::Pass).ok()?,
-            Extent::Begun(_) => Verdict::Watch(scanner),
+        let mut verdict = match (wire, extent) {
+            // Behind the engine's `4` and the beginning.
+            (Some(wire), _) => wire.completes(scanner, 1 + text.len() - rest.len()).then_some(Verdict::Pass)?,
+            (None, Extent::Whole) => {
+                scanner.feed(rest).and_then(|()| scanner.finish()).ok()?;
+                Verdict::Pass
+            }
+            (None, Extent::Begun(_)) => {
+                scanner.feed(rest).ok()?;
+                Verdict::Watch(Box::new(scanner))
+            }
         };
-        if let Err(excess) = self.meter.take(limits, self.payer, bounds, bytes, now) {
+        if let Err(excess) = self.meter.take(limits, &self.payer, bounds, bytes, now) {
             // What it is called is to be told.
             let spoken = Spoken::of_text(text, extent == Extent::Whole).ok()??;
             let (name, _) = spoken.name().ok()??;

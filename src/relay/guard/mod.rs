@@ -27,4 +27,4 @@ mod verdict;
 pub use self::core::{Guard, Start};
 pub use rules::Rules;
 pub use tally::Tally;
-pub use verdict::{Extent, Message, Out, Purpose, Question, Seen, Side, Verdict};
+pub use verdict::{Extent, Message, Out, Purpose, Question, Seen, Side, Verdict, Wire};

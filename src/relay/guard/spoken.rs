@@ -66,7 +66,7 @@ impl<'a> Spoken<'a> {
 
     /// What checks the rest of a text, fed with what is there. `None`: there is nothing left to be checked. `named`: where an event's
     /// name ends, which has been read already.
-    pub fn scanner(&self, depth: u8, named: Option<usize>) -> Result<Option<Scanner>, PacketError> {
+    pub fn scanner(&self, depth: u8, named: Option<usize>) -> Result<Option<Box<Scanner>>, PacketError> {
         let Words::Text { head, data, whole, .. } = &self.words else { return Ok(None) };
         let Some(top) = head.top else { return Ok(None) };
         let (mut scanner, data) = match named {
@@ -78,7 +78,7 @@ impl<'a> Spoken<'a> {
             scanner.finish()?;
             return Ok(None);
         }
-        Ok(Some(scanner))
+        Ok(Some(Box::new(scanner)))
     }
 
     /// An event as text that asks for no answer and has no attachments: the text, and where a place in its data is in it.

@@ -21,6 +21,24 @@ pub struct Seen<'a> {
     /// Its first bytes, unmasked and decoded; all of them when `extent` is `Whole`.
     pub bytes: &'a [u8],
     pub extent: Extent,
+    /// All of it, where that is here but only its first bytes were unmasked.
+    pub wire: Option<Wire<'a>>,
+}
+
+/// A whole message as it came, under its WebSocket's mask (RFC 6455 section 5.3).
+#[derive(Clone, Copy, Debug)]
+pub struct Wire<'a> {
+    pub bytes: &'a [u8],
+    pub key: [u8; 4],
+}
+
+impl Wire<'_> {
+    /// Whether it ends this text, of which so many bytes of it have been seen.
+    pub(super) fn completes(self, mut text: Scanner, seen: usize) -> bool {
+        let mut key = self.key;
+        key.rotate_left(seen % 4);
+        text.feed_masked(&self.bytes[seen..], key).and_then(|()| text.finish()).is_ok()
+    }
 }
 
 /// How much of a message is there.
@@ -31,7 +49,7 @@ pub enum Extent {
     Begun(Option<u64>),
 }
 
-/// What becomes of a message.
+/// What becomes of a message. Two words, so that it is handed on in registers.
 #[derive(Debug)]
 pub enum Verdict {
     /// Nothing can be said yet: show it again with more bytes. Never for a whole message. The guard bounds how much.
@@ -40,14 +58,16 @@ pub enum Verdict {
     Pass,
     /// It goes on as it is; what still comes of it is fed to this before it goes on, and `finish` asked at its end. When that
     /// fails the message must not be completed: the session ends with [`Reason::Malformed`].
-    Watch(Scanner),
+    Watch(Box<Scanner>),
     /// Nothing of it goes on, now or later.
     Drop,
     /// This goes on in its place. Only for a whole message.
-    Replace(Message),
+    Replace(Box<Message>),
     /// Nothing of it goes on, and the session ends at once.
     Break(Reason),
 }
+
+const _: () = assert!(size_of::<Verdict>() == 16);
 
 /// A whole message in words of ours: text is an engine packet (`42[…]`).
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -419,11 +419,11 @@ impl State {
             Message::Text(text) => (true, text.as_bytes()),
             Message::Binary(bytes) => (false, bytes.as_slice()),
         };
-        let verdict = guard.judge(&Seen { from, is_text, bytes, extent: Extent::Whole }, now);
+        let verdict = guard.judge(&Seen { from, is_text, bytes, extent: Extent::Whole, wire: None }, now);
         let shown = match verdict {
             Verdict::Pass => self.pass_on(from, message),
             Verdict::Watch(scanner) if scanner.finish().is_ok() => self.pass_on(from, message),
-            Verdict::Replace(other) => self.pass_on(from, other),
+            Verdict::Replace(other) => self.pass_on(from, *other),
             Verdict::Drop => Shown::Kept,
             // A whole message leaves nothing to wait for.
             Verdict::Watch(_) | Verdict::More => Shown::Broken(Reason::MalformedPacket),

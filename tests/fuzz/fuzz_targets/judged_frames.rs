@@ -30,13 +30,13 @@ impl Judge for ByLetter {
                 let mut scanner = Scanner::new(8, Top::Any);
                 match scanner.feed(&seen.bytes[1..]).and_then(|()| if is_whole { scanner.finish() } else { Ok(()) }) {
                     Ok(()) if is_whole => Verdict::Pass,
-                    Ok(()) => Verdict::Watch(scanner),
+                    Ok(()) => Verdict::Watch(scanner.into()),
                     Err(_) => Verdict::Break(Reason::MalformedPacket),
                 }
             }
             Some(2) => Verdict::Drop,
             Some(3) if seen.bytes.len() >= 10 || is_whole => Verdict::Pass,
-            Some(4) if is_whole => Verdict::Replace(Message::Text("replaced".to_string())),
+            Some(4) if is_whole => Verdict::Replace(Message::Text("replaced".to_string()).into()),
             Some(5) if is_whole => Verdict::Drop,
             Some(3..=5) => Verdict::More,
             Some(_) => Verdict::Break(Reason::Flooded),

@@ -67,7 +67,7 @@ impl Life {
 
     fn say(&mut self, namespace: &str, event: Option<&str>, bytes: u64, now: Instant) -> Result<(), Excess> {
         let bounds = event.map(|event| self.limits.bounds(namespace, event)).unwrap_or_default();
-        self.meter.take(&self.limits, self.payer, bounds, bytes, now)
+        self.meter.take(&self.limits, &self.payer, bounds, bytes, now)
     }
 
     /// How many of so many events pass at one moment.

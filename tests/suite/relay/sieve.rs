@@ -39,7 +39,7 @@ impl Judge for ByLetter {
             Some(b'w') => {
                 let mut scanner = Scanner::new(8, Top::Any);
                 match scanner.feed(&seen.bytes[1..]) {
-                    Ok(()) => Verdict::Watch(scanner),
+                    Ok(()) => Verdict::Watch(scanner.into()),
                     Err(_) => Verdict::Break(Reason::Malformed),
                 }
             }
@@ -49,7 +49,7 @@ impl Judge for ByLetter {
                 Verdict::Drop
             }
             Some(b'm') if seen.bytes.len() >= 10 || is_whole => Verdict::Pass,
-            Some(b'r') if is_whole => Verdict::Replace(Message::Text(format!("of {}", seen.bytes.len()))),
+            Some(b'r') if is_whole => Verdict::Replace(Message::Text(format!("of {}", seen.bytes.len())).into()),
             Some(b'x') if is_whole => Verdict::Drop,
             Some(b'm' | b'r' | b'x') => Verdict::More,
             _ => Verdict::Break(Reason::Flooded),
@@ -295,16 +295,16 @@ fn little_is_shown_of_what_is_large() {
         line.judge.shown
     };
     let begun = Extent::Begun(Some(100_000));
-    assert_eq!(shown(&[b'p'; 100_000]), [(256, begun)]);
+    assert_eq!(shown(&[b'p'; 100_000]), [(128, begun)]);
     let wanted = [b"r".as_slice(), &[0; 99_999]].concat();
-    assert_eq!(shown(&wanted), [(256, begun), (100_000, Extent::Whole)]);
+    assert_eq!(shown(&wanted), [(128, begun), (100_000, Extent::Whole)]);
     // In two reads there is time for more looks, and each reaches further.
     let mut line = Line::new(Side::Client);
     let bytes = whole(Side::Client, &wanted);
     line.read(&bytes[..50_000]);
     line.read(&bytes[50_000..]);
     let seen: Vec<usize> = line.judge.shown.iter().map(|(bytes, _)| *bytes).collect();
-    assert_eq!(seen, [1024, 4096, 16_384, 49_986, 100_000]);
+    assert_eq!(seen, [128, 512, 2048, 8192, 32_768, 49_986, 100_000]);
 }
 
 #[test]

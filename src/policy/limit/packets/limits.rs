@@ -39,6 +39,8 @@ pub struct PacketLimits {
     namespaces: usize,
     attachments: u8,
     looks_inside: bool,
+    /// Something is counted whatever the message is.
+    counts_all: bool,
     exempt: Vec<IpNet>,
     /// Buckets in sessions count from here.
     epoch: Instant,
@@ -104,6 +106,7 @@ impl PacketLimits {
         }
         let limits = Self {
             looks_inside: looks_inside(limit),
+            counts_all: session.is_some() || limit.messages_per_user != Rate::Off || limit.bytes_per_user != Flow::Off,
             session,
             users,
             flows,
@@ -152,6 +155,11 @@ impl PacketLimits {
         Bounds(about.fold(0, |bits, (place, _)| bits | 1 << place))
     }
 
+    /// Whether any bucket has a say about a message.
+    pub(super) fn counts(&self, bounds: Bounds) -> bool {
+        self.counts_all || bounds != Bounds::default()
+    }
+
     fn bounding(&self, bounds: Bounds) -> impl Iterator<Item = &EventRule> {
         // Mostly there is none.
         let rules = if bounds == Bounds::default() { &[] } else { &self.events[..] };
@@ -164,7 +172,11 @@ impl PacketLimits {
     }
 
     /// Whether a message is too large: for one that has grown since it was taken. A limit that refuses goes before one that warns.
+    #[inline]
     pub fn oversize(&self, bounds: Bounds, bytes: u64) -> Result<(), Excess> {
+        if bounds == Bounds::default() {
+            return Ok(());
+        }
         let mut outcome = Outcome::default();
         for rule in self.bounding(bounds) {
             outcome.note(rule.weigh(bytes))?;

@@ -25,16 +25,20 @@ impl Meter {
     /// an event and none for what else there is; `bytes` is what is known of its size
     /// so far; what comes later is for [`PacketLimits::owe`] and [`PacketLimits::oversize`]. An excess says what to do: a `warn`
     /// is for the log, and the message passes. Limits that come behind one that refuses have not counted the message.
+    #[inline]
     pub fn take(
         &mut self,
         limits: &Arc<PacketLimits>,
-        payer: Payer,
+        payer: &Payer,
         bounds: Bounds,
         bytes: u64,
         now: Instant,
     ) -> Result<(), Excess> {
+        if !limits.counts(bounds) {
+            return Ok(());
+        }
         self.renew(limits);
-        limits.take(&mut self.cells, payer, bounds, bytes, now)
+        limits.take(&mut self.cells, *payer, bounds, bytes, now)
     }
 
     /// A packet was refused, for whatever reason. `true`: once too often, the session is to be closed.

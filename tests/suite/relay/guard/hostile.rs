@@ -163,7 +163,7 @@ impl World {
         let length = (!is_fragmented).then_some(bytes.len() as u64);
         let mut verdict = Verdict::More;
         while upto < bytes.len() && matches!(verdict, Verdict::More) {
-            let seen = Seen { from, is_text, bytes: &bytes[..upto], extent: Extent::Begun(length) };
+            let seen = Seen { from, is_text, bytes: &bytes[..upto], extent: Extent::Begun(length), wire: None };
             verdict = self.guard.judge(&seen, self.now);
             if !matches!(verdict, Verdict::More) {
                 break;
@@ -173,7 +173,7 @@ impl World {
         }
         if matches!(verdict, Verdict::More) {
             upto = bytes.len();
-            verdict = self.guard.judge(&Seen { from, is_text, bytes, extent: Extent::Whole }, self.now);
+            verdict = self.guard.judge(&Seen { from, is_text, bytes, extent: Extent::Whole, wire: None }, self.now);
         }
         // What an app says is its client's to read; what a client says must be UTF-8 to get anywhere.
         let message = match (is_text, from) {

@@ -83,8 +83,9 @@ fn what_is_no_json_ends_the_session_all_the_same() {
 fn a_message_that_is_too_large_is_refused_at_its_first_bytes() {
     let mut stage = Stage::new(SCHEMAS, Cut::Whole);
     stage.join("");
-    let mut show =
-        |bytes: &[u8], extent| stage.guard.judge(&Seen { from: Side::Client, is_text: true, bytes, extent }, Instant::now());
+    let mut show = |bytes: &[u8], extent| {
+        stage.guard.judge(&Seen { from: Side::Client, is_text: true, bytes, extent, wire: None }, Instant::now())
+    };
     assert!(matches!(show(br#"4212["add","#, Extent::Begun(Some(65_000_000))), Verdict::Drop));
     // In fragments nobody knows how long it will be: it is held up to the size, which is without the engine's own byte.
     let long = format!(r#"42["add",{}"#, " ".repeat(64));

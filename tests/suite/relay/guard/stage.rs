@@ -186,14 +186,14 @@ impl Stage {
         };
         for upto in 0..begun {
             let extent = Extent::Begun(matches!(self.cut, Cut::Bytes).then_some(bytes.len() as u64));
-            verdict = self.guard.judge(&Seen { from, is_text, bytes: &bytes[..upto], extent }, self.now);
+            verdict = self.guard.judge(&Seen { from, is_text, bytes: &bytes[..upto], extent, wire: None }, self.now);
             if !matches!(verdict, Verdict::More) {
                 return self.heard(Some((verdict, &bytes[upto..])));
             }
             assert!(!self.guard.has_news(), "something is said of a message that is not decided");
         }
         if matches!(verdict, Verdict::More) {
-            verdict = self.guard.judge(&Seen { from, is_text, bytes, extent: Extent::Whole }, self.now);
+            verdict = self.guard.judge(&Seen { from, is_text, bytes, extent: Extent::Whole, wire: None }, self.now);
         }
         self.heard(Some((verdict, b"")))
     }

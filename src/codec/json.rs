@@ -61,7 +61,12 @@ impl Scanner {
 
     /// A text of which this much has been seen: the array's bracket and its first element, which were right.
     pub fn behind_first(depth: u8) -> Self {
-        Self { state: State::After, depth: 1, ..Self::new(depth, Top::Array) }
+        let mut scanner = Self::new(depth, Top::Array);
+        scanner.state = match scanner.open(false) {
+            Ok(_) => State::After,
+            Err(error) => State::Wrong(error),
+        };
+        scanner
     }
 
     /// Looks at the next piece. After an error everything is one.
@@ -208,7 +213,7 @@ impl Scanner {
     }
 
     fn open(&mut self, is_object: bool) -> Result<State, JsonError> {
-        if self.depth == self.most {
+        if self.depth >= self.most {
             return Err(JsonError::TooDeep);
         }
         self.depth += 1;
@@ -225,9 +230,9 @@ impl Scanner {
         Ok(State::After)
     }
 
-    /// Passes over a string's text from `at` on, up to its end, to an escape or a character that is cut, or to the end of the piece.
-    /// Returns how far. Most text is plain, which is seen a block at a time, and its end in smaller
-    /// ones; where it is not, the bytes of a whole block are looked at one by one before the next block is tried.
+    /// Passes over a string's text from `at` on, up to its end, to an escape or a character that is cut, or to the end of the
+    /// piece; how far. Most text is plain, which is seen a block at a time, and its end in smaller ones; where it is not, the bytes
+    /// of a whole block are looked at one by one before the next block is tried.
     fn text<const MASKED: bool>(&mut self, piece: Piece<'_, MASKED>, mut at: usize) -> Result<usize, JsonError> {
         loop {
             at += piece.plain::<BLOCK>(at, piece.len());

@@ -49,7 +49,7 @@ pub struct SocketIo {
     /// with three differences: a main namespace that is forbidden ends the session, for it is joined unasked; a namespace that
     /// a URL would write otherwise is refused; a refusal is handed to the client's `error` as `{ code, message, hint }`.
     pub eio3: bool,
-    /// How deep the JSON of a packet may be nested, at most 128, in judged sessions.
+    /// How deep the JSON of a packet may be nested in judged sessions, 1 to 128. The array of an event is the first level.
     pub json_depth: u8,
     /// On plain WebSocket routes the gate pings an idle client this often, and closes it when nothing comes back.
     pub websocket_ping: Period,

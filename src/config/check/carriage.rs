@@ -90,6 +90,10 @@ pub fn socketio(table: &str, socketio: &SocketIo, bench: &mut Bench<'_>) {
             ("websocket_ping", socketio.websocket_ping),
         ],
     );
+    if !(1..=128).contains(&socketio.json_depth) {
+        let what = format!("{} is no depth that JSON can be read to", socketio.json_depth);
+        bench.refuse(&format!("{table}.json_depth"), what, "Write 1 to 128; 32 is the default");
+    }
     if socketio.max_payload.0 < 1_024 {
         let what = format!("{} is too little for a handshake", socketio.max_payload);
         bench.refuse(&format!("{table}.max_payload"), what, "Use 1 KiB or more; Socket.IO's own is 1 MB");

@@ -270,7 +270,7 @@ impl Judge for Hearing<'_> {
         let has_news = guard.has_news();
         let has_come = !self.clerk.has_say && is_small(seen, b"5") && matches!(verdict, Verdict::Pass);
         if has_come || has_news {
-            self.let_go();
+            self.give_back();
         }
         if has_come {
             // Said behind the `5` itself.
@@ -334,7 +334,7 @@ impl Hearing<'_> {
     }
 
     /// Others may have the guard.
-    fn let_go(&mut self) {
+    fn give_back(&mut self) {
         if let Some(mut guard) = self.guard.take() {
             guard.pause();
         }
@@ -352,6 +352,8 @@ impl Hearing<'_> {
             other @ (Verdict::More | Verdict::Drop | Verdict::Break(_)) => return other,
         }
         if is_small(seen, b"2probe") && !self.clerk.has_say {
+            // Whoever is woken looks at it.
+            self.give_back();
             self.back.say(frame::write(Opcode::Text, b"3probe", None));
             self.judged.let_poll_go();
         }
@@ -361,7 +363,7 @@ impl Hearing<'_> {
 
 impl Drop for Hearing<'_> {
     fn drop(&mut self) {
-        self.let_go();
+        self.give_back();
     }
 }
 

@@ -1,11 +1,11 @@
 //! The sieve of one direction of a judged session: bytes go in, and out comes what may go on. It follows the frames by the
-//! direction's [`Walker`], shows each data message's first bytes to the judge, unmasked, and does as that says. While everything
-//! of a read passes nothing is copied; a message that is not decided yet is kept back in its raw frames, control frames go ahead
-//! of it. Pure: the way that owns it reads and writes.
+//! direction's [`Walker`], shows each data message's first bytes to the judge, unmasked, and does as that says; of one that stands
+//! whole in a read the rest is lent under its mask. While everything of a read passes nothing is copied; a message that is not
+//! decided yet is kept back in its raw frames, control frames go ahead of it. Pure: the way that owns it reads and writes.
 //!
 //! What comes out does not depend on how the bytes were cut into reads, but for where a control frame stands beside a message that
-//! had to wait; and it never ends in the middle of a frame but where the
-//! reader's own bytes do, or where a watched message turned out wrong.
+//! had to wait; and it never ends in the middle of a frame but where the reader's own bytes do, or where a watched message turned
+//! out wrong.
 
 use std::ops::Range;
 
@@ -103,7 +103,7 @@ impl Sieve {
                 && let Some(header) = walker.message(&bytes[at..])
             {
                 scan.pass_message(&header);
-                broken = self.let_whole(&header, at..scan.upto, &mut out, judge).err();
+                broken = self.pass_whole(&header, at..scan.upto, &mut out, judge).err();
                 continue;
             }
             let step = match walker.step(&bytes[at..]) {
@@ -153,8 +153,8 @@ impl Sieve {
         }
     }
 
-    /// A message stands `here` in one frame and whole, as nearly all do.
-    fn let_whole(
+    /// Judges a message that stands `here` in one frame and whole, as nearly all do.
+    fn pass_whole(
         &mut self,
         header: &Header,
         here: Range<usize>,

@@ -34,7 +34,7 @@ pub(super) struct Case {
     reach: u64,
 }
 
-/// Messages up to this size are shown whole when they are.
+/// Messages up to this size that came in parts are shown whole once they are.
 const READ_AT_ONCE: u64 = SCRATCH_KEPT as u64;
 /// Each further look reaches so many times further, so that all of them together cost no more than a few passes.
 const FURTHER: u64 = 4;

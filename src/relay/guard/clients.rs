@@ -92,7 +92,7 @@ impl Guard {
             return verdict;
         }
         match Spoken::of_text(text, whole) {
-            Ok(Some(spoken)) => self.client_packet(&spoken, text, extent, now),
+            Ok(Some(spoken)) => self.client_packet(&spoken.on(wire), text, extent, now),
             Ok(None) => Verdict::More,
             Err(error) => self.malformed(&error.to_string()),
         }

@@ -35,8 +35,6 @@ use crate::{
 #[repr(C)]
 pub struct Guard {
     pub(super) rules: Arc<Rules>,
-    /// How the last events of both sides began.
-    pub(super) habits: Option<Box<Habits>>,
     /// When the client sent its last message.
     pub(super) heard: Instant,
     outs: Vec<Out>,
@@ -58,6 +56,8 @@ pub struct Guard {
     pub(super) up: Due,
     pub(super) down: Due,
     pub(super) spaces: Spaces,
+    /// How the last events of both sides began.
+    pub(super) habits: Habits,
     pub(super) meter: Meter,
     /// Whose limits its messages count against.
     pub(super) payer: Payer,
@@ -113,7 +113,7 @@ impl Guard {
             asked: Vec::new(),
             meter,
             acks: Acks::default(),
-            habits: None,
+            habits: Habits::default(),
             up: Due::default(),
             down: Due::default(),
             outs: Vec::new(),

@@ -1,7 +1,8 @@
-//! What a session says again and again. Of each side the last event that passed is remembered by its beginning, up to the end of
-//! its name, with what was found out about that: which namespace it is, that it may pass, what it is counted by. An event that
+//! What a session says again and again. Of each side an event that passed is remembered by its beginning, up to the end of its
+//! name, with what was found out about that: which namespace it is, that it may pass, what it is counted by. The next one that
 //! begins with the same bytes has only to be counted, and its rest to be checked. Rules, persons and namespaces that change take
-//! the memory with them.
+//! the memory with them. Events that ask for an answer, bring attachments, have a schema or pass by a shadow rule alone are read
+//! each time, and so are those of long names.
 
 use std::time::Instant;
 
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{codec::json::Scanner, policy::limit::Bounds};
 
-/// Of both sides. Sessions in which nothing was said yet have none.
+/// Of both sides.
 #[derive(Debug, Default)]
 pub(super) struct Habits {
     client: Habit,
@@ -32,6 +33,8 @@ struct Habit {
     /// How often namespaces had changed by then.
     changes: u32,
     bounds: Bounds,
+    /// It is counted by its name.
+    is_named: bool,
     /// What has come since it was last added to what everybody counts.
     came: Came,
 }
@@ -47,6 +50,7 @@ impl Default for Habit {
             slots: Slots::default(),
             changes: 0,
             bounds: Bounds::default(),
+            is_named: false,
             came: Came::default(),
         }
     }
@@ -64,7 +68,7 @@ impl Habit {
 
     fn count(&mut self, bytes: u64, goes_on: bool) {
         self.came.messages += 1;
-        self.came.events += u64::from(goes_on);
+        self.came.events += u64::from(goes_on && self.is_named);
         self.came.bytes += bytes;
     }
 }
@@ -72,7 +76,7 @@ impl Habit {
 impl Guard {
     /// An event of the client that begins as the last one did. `None`: it does not, or needs a closer look.
     pub(super) fn same_event(&mut self, text: &[u8], wire: Option<Wire<'_>>, extent: Extent, now: Instant) -> Option<Verdict> {
-        let habit = &self.habits.as_ref()?.client;
+        let habit = &self.habits.client;
         let rest = habit.behind(text, self.spaces.changes())?;
         let bounds = habit.bounds;
         let bytes = length(text.len() as u64, extent);
@@ -84,7 +88,10 @@ impl Guard {
         let mut scanner = Scanner::behind_first(self.rules.json_depth);
         let mut verdict = match (wire, extent) {
             // Behind the engine's `4` and the beginning.
-            (Some(wire), _) => wire.completes(scanner, 1 + text.len() - rest.len()).then_some(Verdict::Pass)?,
+            (Some(wire), _) => {
+                wire.finish(&mut scanner, 1 + text.len() - rest.len()).ok()?;
+                Verdict::Pass
+            }
             (None, Extent::Whole) => {
                 scanner.feed(rest).and_then(|()| scanner.finish()).ok()?;
                 Verdict::Pass
@@ -104,16 +111,16 @@ impl Guard {
             }
         }
         self.heard = now;
-        self.habits.as_mut()?.client.count(bytes, matches!(verdict, Verdict::Pass | Verdict::Watch(_)));
+        self.habits.client.count(bytes, matches!(verdict, Verdict::Pass | Verdict::Watch(_)));
         Some(verdict)
     }
 
     /// An event of the app that begins as the last one did.
     pub(super) fn same_of_app(&mut self, text: &[u8], extent: Extent) -> Option<Verdict> {
         let is_due = self.awaits_app();
-        let habit = &mut self.habits.as_mut()?.app;
+        let habit = &mut self.habits.app;
         habit.behind(text, self.spaces.changes()).filter(|_| !is_due)?;
-        habit.count(length(text.len() as u64, extent), self.rules.tally.names_events());
+        habit.count(length(text.len() as u64, extent), true);
         Some(Verdict::Pass)
     }
 
@@ -124,6 +131,7 @@ impl Guard {
             slots: self.rules.tally.slots(namespace, name),
             changes: self.spaces.changes(),
             bounds,
+            is_named: name.is_some(),
             ..Habit::default()
         };
         let learnt = match habit.beginning.get_mut(..upto).zip(text.get(..upto)) {
@@ -135,23 +143,22 @@ impl Guard {
             Some(_) | None => Habit::default(),
         };
         self.pause();
-        let habits = self.habits.get_or_insert_default();
         match from {
-            Side::Client => habits.client = learnt,
-            Side::App => habits.app = learnt,
+            Side::Client => self.habits.client = learnt,
+            Side::App => self.habits.app = learnt,
         }
     }
 
     /// There will be other rules, or is another person: everything is judged anew.
     pub(super) fn unlearn(&mut self) {
         self.pause();
-        self.habits = None;
+        self.habits = Habits::default();
     }
 
     /// For a while nothing more is shown: what has come until now is counted where everybody sees it.
     pub fn pause(&mut self) {
-        let Some(habits) = &mut self.habits else { return };
-        for (from, habit) in [(Side::Client, &mut habits.client), (Side::App, &mut habits.app)] {
+        let Habits { client, app } = &mut self.habits;
+        for (from, habit) in [(Side::Client, client), (Side::App, app)] {
             if habit.came.messages > 0 {
                 self.rules.tally.add(from, habit.slots, std::mem::take(&mut habit.came));
             }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Seen;
+use super::{Seen, Wire};
 use crate::codec::{
     json::Scanner,
     msgpack,
@@ -21,7 +21,7 @@ pub(super) struct Spoken<'a> {
 /// Where the rest of it is.
 pub(super) enum Words<'a> {
     /// What follows the header: JSON. `whole`: all of it.
-    Text { head: Head, text: &'a [u8], data: &'a [u8], whole: bool },
+    Text { head: Head, text: &'a [u8], data: &'a [u8], whole: bool, wire: Option<Wire<'a>> },
     /// One map that is the whole message.
     Pack { packet: &'a msgpack::Packet<'a>, message: &'a [u8] },
 }
@@ -35,8 +35,16 @@ impl<'a> Spoken<'a> {
             attachments: head.attachments,
             namespace: head.namespace(text),
             id: head.id,
-            words: Words::Text { text, data: &text[head.data_at..], head, whole },
+            words: Words::Text { text, data: &text[head.data_at..], head, whole, wire: None },
         }))
+    }
+
+    /// The same where all of it is there under its mask.
+    pub fn on(mut self, wire: Option<Wire<'a>>) -> Self {
+        if let Words::Text { wire: own, .. } = &mut self.words {
+            *own = wire;
+        }
+        self
     }
 
     pub fn of_pack(packet: &'a msgpack::Packet<'a>, message: &'a [u8]) -> Self {
@@ -67,13 +75,18 @@ impl<'a> Spoken<'a> {
     /// What checks the rest of a text, fed with what is there. `None`: there is nothing left to be checked. `named`: where an event's
     /// name ends, which has been read already.
     pub fn scanner(&self, depth: u8, named: Option<usize>) -> Result<Option<Box<Scanner>>, PacketError> {
-        let Words::Text { head, data, whole, .. } = &self.words else { return Ok(None) };
+        let Words::Text { head, data, whole, wire, .. } = &self.words else { return Ok(None) };
         let Some(top) = head.top else { return Ok(None) };
-        let (mut scanner, data) = match named {
-            Some(end) => (Scanner::behind_first(depth), &data[end..]),
-            None => (Scanner::new(depth, top), *data),
+        let (mut scanner, read) = match named {
+            Some(end) => (Scanner::behind_first(depth), end),
+            None => (Scanner::new(depth, top), 0),
         };
-        scanner.feed(data)?;
+        if let Some(wire) = wire {
+            // Behind the engine's `4`.
+            wire.finish(&mut scanner, 1 + head.data_at + read)?;
+            return Ok(None);
+        }
+        scanner.feed(&data[read..])?;
         if *whole {
             scanner.finish()?;
             return Ok(None);

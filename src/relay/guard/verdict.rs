@@ -2,7 +2,10 @@
 
 use zeroize::Zeroizing;
 
-use crate::{codec::json::Scanner, relay::reason::Reason};
+use crate::{
+    codec::json::{JsonError, Scanner},
+    relay::reason::Reason,
+};
 
 /// Who says something.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -33,11 +36,12 @@ pub struct Wire<'a> {
 }
 
 impl Wire<'_> {
-    /// Whether it ends this text, of which so many bytes of it have been seen.
-    pub(super) fn completes(self, mut text: Scanner, seen: usize) -> bool {
+    /// Feeds all but its first bytes, of which so many have been seen, and ends the text.
+    pub(super) fn finish(self, scanner: &mut Scanner, seen: usize) -> Result<(), JsonError> {
         let mut key = self.key;
         key.rotate_left(seen % 4);
-        text.feed_masked(&self.bytes[seen..], key).and_then(|()| text.finish()).is_ok()
+        scanner.feed_masked(&self.bytes[seen..], key)?;
+        scanner.finish()
     }
 }
 
@@ -57,7 +61,7 @@ pub enum Verdict {
     /// It goes on as it is, with all that still comes of it.
     Pass,
     /// It goes on as it is; what still comes of it is fed to this before it goes on, and `finish` asked at its end. When that
-    /// fails the message must not be completed: the session ends with [`Reason::Malformed`].
+    /// fails the message must not be completed, and the guard is told (`Guard::spoilt`).
     Watch(Box<Scanner>),
     /// Nothing of it goes on, now or later.
     Drop,
@@ -67,7 +71,7 @@ pub enum Verdict {
     Break(Reason),
 }
 
-const _: () = assert!(size_of::<Verdict>() == 16);
+const _: () = assert!(size_of::<Verdict>() <= 2 * size_of::<usize>());
 
 /// A whole message in words of ours: text is an engine packet (`42[…]`).
 #[derive(Clone, Debug, Eq, PartialEq)]

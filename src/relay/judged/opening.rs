@@ -109,10 +109,11 @@ pub fn wait_for_somebody(bench: &Arc<Bench>, venue: &Arc<Venue>, session: &Arc<S
                 judged.nudge();
                 if !session.is_attended() {
                     judged.collect();
-                    venue.ledger.close(
-                        &session,
-                        judged.desk().and_then(|desk| desk.ending()).unwrap_or(crate::relay::Reason::ConnectTimeout),
-                    );
+                    let ending = match session.ending.is_told() {
+                        true => Some(session.ending.reason()),
+                        false => judged.desk().and_then(|desk| desk.ending()),
+                    };
+                    venue.ledger.close(&session, ending.unwrap_or(crate::relay::Reason::ConnectTimeout));
                 }
                 return;
             }

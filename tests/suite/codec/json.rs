@@ -8,7 +8,20 @@ use sockgate::codec::json::{self, JsonError, MOST_DEPTH, Scanner, Top};
 
 fn scan_in(pieces: &[&[u8]], depth: u8, top: Top) -> Result<(), JsonError> {
     let mut scanner = Scanner::new(depth, top);
-    pieces.iter().try_for_each(|piece| scanner.feed(piece))?;
+    let bare = pieces.iter().try_for_each(|piece| scanner.feed(piece)).and_then(|()| scanner.finish());
+    assert_eq!(scan_masked(pieces, depth, top), bare, "under a mask");
+    bare
+}
+
+/// The same with each piece under the mask that falls on it.
+fn scan_masked(pieces: &[&[u8]], depth: u8, top: Top) -> Result<(), JsonError> {
+    let mut scanner = Scanner::new(depth, top);
+    let mut key = [0x20, 0x5c, 0x02, 0xff];
+    for piece in pieces {
+        let masked: Vec<u8> = piece.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
+        scanner.feed_masked(&masked, key)?;
+        key.rotate_left(piece.len() % 4);
+    }
     scanner.finish()
 }
 
@@ -253,6 +266,35 @@ fn cut<'a>(text: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
         }
     }
     pieces
+}
+
+#[test]
+fn behind_the_first_element_it_goes_on() {
+    let behind = |depth: u8, rest: &str| {
+        let mut scanner = Scanner::behind_first(depth);
+        scanner.feed(rest.as_bytes()).and_then(|()| scanner.finish())
+    };
+    for (depth, rest, came) in [
+        (1, "]", Ok(())),
+        (1, ",1]", Ok(())),
+        (1, " ] ", Ok(())),
+        (1, ",[]]", Err(JsonError::TooDeep)),
+        (2, ",[]]", Ok(())),
+        (2, ",[[]]]", Err(JsonError::TooDeep)),
+        (32, "1]", Err(JsonError::Syntax)),
+        (32, ",]", Err(JsonError::Syntax)),
+        (32, "}", Err(JsonError::Syntax)),
+        (32, "]]", Err(JsonError::Trailing)),
+        (32, "", Err(JsonError::Short)),
+        (0, "]", Err(JsonError::TooDeep)),
+        (0, "", Err(JsonError::TooDeep)),
+    ] {
+        assert_eq!(behind(depth, rest), came, "{depth} {rest}");
+    }
+    let deep = format!(",{}", "[".repeat(300));
+    for depth in [0, 1, 127, 128, 255] {
+        assert_eq!(behind(depth, &deep), Err(JsonError::TooDeep));
+    }
 }
 
 proptest! {

@@ -177,6 +177,8 @@ fn rows() -> Vec<(&'static str, &'static str, &'static str, &'static str)> {
         ("[socketio]\ntransports = []", "refused", "socketio.transports", "no transport is left"),
         ("[socketio]\nping_timeout = 0", "refused", "socketio.ping_timeout", "no time at all"),
         ("[socketio]\nmax_payload = 10", "refused", "socketio.max_payload", "too little"),
+        ("[socketio]\njson_depth = 0", "refused", "socketio.json_depth", "1 to 128"),
+        ("[socketio]\njson_depth = 129", "refused", "socketio.json_depth", "1 to 128"),
         (
             "[[route]]\npath = \"/a/\"\n[route.socketio]\nparser = \"custom\"\n[route.auth]\nwhen = \"connect\"",
             "refused",

@@ -10,7 +10,7 @@ use sockgate::{
     },
     relay::{
         frames::sieve::{Judge, Pass, Sieve, write},
-        guard::{Extent, Message, Seen, Side, Verdict},
+        guard::{Extent, Message, Seen, Side, Verdict, Wire},
         session::Reason,
     },
 };
@@ -26,11 +26,18 @@ struct ByLetter {
     shown: Vec<(usize, Extent)>,
     mask: Option<[u8; 4]>,
     grown: u64,
+    lent: usize,
 }
 
 impl Judge for ByLetter {
     fn judge(&mut self, seen: &Seen<'_>) -> Verdict {
         self.shown.push((seen.bytes.len(), seen.extent));
+        if let Some(Wire { bytes, key }) = seen.wire {
+            let all: Vec<u8> = bytes.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
+            assert!(all.starts_with(seen.bytes), "what is shown and what is lent are two messages");
+            assert_eq!(seen.extent, Extent::Begun(Some(all.len() as u64)));
+            self.lent += 1;
+        }
         let is_whole = seen.extent == Extent::Whole;
         match seen.bytes.first() {
             None if is_whole => Verdict::Pass,
@@ -296,6 +303,9 @@ fn little_is_shown_of_what_is_large() {
     };
     let begun = Extent::Begun(Some(100_000));
     assert_eq!(shown(&[b'p'; 100_000]), [(128, begun)]);
+    let mut line = Line::new(Side::Client);
+    line.read(&[whole(Side::Client, &[b'p'; 128]), whole(Side::Client, &[b'p'; 129]), whole(Side::Client, b"p")].concat());
+    assert_eq!(line.judge.lent, 1, "one was larger than the first look");
     let wanted = [b"r".as_slice(), &[0; 99_999]].concat();
     assert_eq!(shown(&wanted), [(128, begun), (100_000, Extent::Whole)]);
     // In two reads there is time for more looks, and each reaches further.

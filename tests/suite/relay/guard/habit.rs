@@ -1,7 +1,10 @@
 //! What is said again: it comes to the same as if nothing had been remembered.
 
+use std::time::Instant;
+
 use proptest::{prelude::*, sample::select};
 use serde_json::json;
+use sockgate::relay::guard::{Extent, Seen, Side, Verdict};
 
 use super::stage::{Cut, Stage, person};
 
@@ -30,7 +33,17 @@ receive = ["secret"]
 needs = { roles = "admin" }
 "#;
 
-/// The same, but for what is allowed.
+/// Of events some patterns are spoken of, and none is by its name.
+const PATTERNS: &str = r#"
+[limit]
+messages_per_session = "8/1s"
+abuse = "30/1m"
+[[access.rule]]
+receive = ["sec*"]
+needs = { roles = "admin" }
+"#;
+
+/// The same as the first, but for what is allowed.
 const OTHERS: &str = r#"
 [limit]
 messages_per_session = "8/1s"
@@ -91,7 +104,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         1 => change("1").prop_map(Deed::App),
         1 => Just(Deed::App("451-[\"m\",{\"_placeholder\":true,\"num\":0}]".into())),
         1 => Just(Deed::Client("451-[\"m\",{\"_placeholder\":true,\"num\":0}]".into())),
-        1 => select(vec![RULES, OTHERS]).prop_map(Deed::Rules),
+        1 => select(vec![RULES, OTHERS, PATTERNS, "limit = { messages_per_session = \"8/1s\", abuse = \"30/1m\" }"]).prop_map(Deed::Rules),
         1 => select(vec![&["admin"][..], &[]]).prop_map(Deed::Roles),
         2 => (0.0..1.0).prop_map(Deed::Wait),
     ]
@@ -134,8 +147,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn memory_changes_nothing(deeds in prop::collection::vec(deed(), 1..80), whole: bool) {
-        let cut = if whole { Cut::Whole } else { Cut::Bytes };
+    fn memory_changes_nothing(deeds in prop::collection::vec(deed(), 1..80), cut in select(vec![Cut::Whole, Cut::Bytes, Cut::Wire])) {
         prop_assert_eq!(play(&deeds, cut, false), play(&deeds, cut, true));
     }
 }
@@ -169,4 +181,38 @@ fn a_number_that_goes_on_is_another_name() {
         ("c", "42[1]", "pass"),
         ("c", "42[12,3]", "pass"),
     ]);
+}
+
+#[test]
+fn what_is_remembered_is_counted_at_the_next_pause() {
+    let mut stage = Stage::new("[[limit.event]]\nevents = [\"m\"]\nsize = \"1 MiB\"", Cut::Whole);
+    stage.join("");
+    stage.play(&[("c", "42[\"m\",1]", "pass"), ("a", "42[\"m\",1]", "pass")]);
+    let before = stage.metrics.page();
+    for from in [Side::Client, Side::App] {
+        let seen = Seen { from, is_text: true, bytes: b"42[\"m\",2]", extent: Extent::Whole, wire: None };
+        assert!(matches!(stage.guard.judge(&seen, Instant::now()), Verdict::Pass));
+    }
+    // Read anew, it would be there already.
+    assert_eq!(stage.metrics.page(), before);
+    stage.guard.pause();
+    let page = stage.metrics.page();
+    for direction in ["in", "out"] {
+        let line = format!("sockgate_events_total{{event=\"m\",direction=\"{direction}\"}} 2");
+        assert!(page.contains(&line), "{page}");
+    }
+}
+
+#[test]
+fn a_beginning_that_was_right_vouches_for_nothing_behind_it() {
+    let long = "x".repeat(500);
+    for cut in [Cut::Whole, Cut::Bytes, Cut::Wire] {
+        for wrong in ["", "]]", "\u{1}\"]", "\",]", "\"}", "\\q\"]", "\",[[[[[]"] {
+            let mut stage = Stage::new("socketio.json_depth = 4", cut);
+            stage.join("");
+            stage.play(&[("c", &format!("42[\"m\",\"{long}\"]"), "pass"), ("c", "42[\"m\"]", "pass")]);
+            let text = format!("42[\"m\",\"{long}{wrong}");
+            assert_eq!(stage.client(&text), "break packet_malformed", "{cut:?} {wrong}");
+        }
+    }
 }

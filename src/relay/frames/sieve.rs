@@ -184,8 +184,10 @@ impl Sieve {
             None => payload,
         };
         let wire = header.mask.filter(|_| first.len() < payload.len()).map(|key| Wire { bytes: payload, key });
+        let mut seen = first.len();
         let mut verdict = self.show(header, first, wire, judge);
         if let (Verdict::More, Some(Wire { bytes, key })) = (&verdict, wire) {
+            seen = bytes.len();
             verdict = with_scratch(|scratch| {
                 scratch.clear();
                 frame::unmask_into(scratch, bytes, key, 0);
@@ -193,7 +195,7 @@ impl Sieve {
             });
         }
         if let Verdict::Watch(scanner) = &mut verdict {
-            let rest = watch(scanner, &payload[first.len()..], header.mask, first.len() as u64);
+            let rest = watch(scanner, &payload[seen..], header.mask, seen as u64);
             verdict = match rest.and_then(|()| scanner.finish()) {
                 Ok(()) => Verdict::Pass,
                 Err(error) => Verdict::Break(judge.spoilt(self.from, error)),

@@ -33,8 +33,6 @@ struct Habit {
     /// How often namespaces had changed by then.
     changes: u32,
     bounds: Bounds,
-    /// It is counted by its name.
-    is_named: bool,
     /// What has come since it was last added to what everybody counts.
     came: Came,
 }
@@ -50,7 +48,6 @@ impl Default for Habit {
             slots: Slots::default(),
             changes: 0,
             bounds: Bounds::default(),
-            is_named: false,
             came: Came::default(),
         }
     }
@@ -68,7 +65,7 @@ impl Habit {
 
     fn count(&mut self, bytes: u64, goes_on: bool) {
         self.came.messages += 1;
-        self.came.events += u64::from(goes_on && self.is_named);
+        self.came.events += u32::from(goes_on);
         self.came.bytes += bytes;
     }
 }
@@ -131,7 +128,6 @@ impl Guard {
             slots: self.rules.tally.slots(namespace, name),
             changes: self.spaces.changes(),
             bounds,
-            is_named: name.is_some(),
             ..Habit::default()
         };
         let learnt = match habit.beginning.get_mut(..upto).zip(text.get(..upto)) {

@@ -32,9 +32,9 @@ pub(super) struct Slots {
 /// Messages of a kind. Sums of one read take less than their parts: everybody's counters are shared by all threads.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Came {
-    pub messages: u64,
+    pub messages: u32,
     /// Those that went on.
-    pub events: u64,
+    pub events: u32,
     pub bytes: u64,
 }
 
@@ -102,17 +102,17 @@ impl Tally {
     /// Messages of one kind.
     pub(super) fn add(&self, from: Side, slots: Slots, came: Came) {
         if let Some((_, space)) = self.spaces.get(usize::from(slots.space)).filter(|_| came.messages > 0) {
-            space.messages.of(from).inc_by(came.messages);
+            space.messages.of(from).inc_by(came.messages.into());
             space.bytes.of(from).inc_by(came.bytes);
         }
         if let Some((_, event)) = self.events.get(usize::from(slots.event)).filter(|_| came.events > 0) {
-            event.of(from).inc_by(came.events);
+            event.of(from).inc_by(came.events.into());
         }
     }
 
     /// Where an event of a namespace is counted.
     pub(super) fn slots(&self, namespace: &str, event: Option<&str>) -> Slots {
-        Slots { space: slot(&self.spaces, namespace), event: event.map_or(0, |event| slot(&self.events, event)) }
+        Slots { space: slot(&self.spaces, namespace), event: event.map_or(UNNAMED, |event| slot(&self.events, event)) }
     }
 
     /// Whether any event is counted by its name.
@@ -144,7 +144,7 @@ impl Tally {
 fn slot<T>(places: &[(String, T)], name: &str) -> u16 {
     let others = places.len().saturating_sub(1);
     let place = places.iter().take(others).position(|(own, _)| own == name).unwrap_or(others);
-    u16::try_from(place).unwrap_or(u16::MAX)
+    u16::try_from(place).unwrap_or(UNNAMED)
 }
 
 fn both(make: impl Fn(&str) -> Counter) -> Both {
@@ -161,9 +161,12 @@ fn plain(mut names: Vec<String>) -> Vec<String> {
     names.sort();
     names.dedup();
     // Others are counted with the rest when there are more than can be told apart.
-    names.truncate(usize::from(u16::MAX));
+    names.truncate(usize::from(UNNAMED) - 1);
     names.push(OTHER.to_string());
     names
 }
 
 const OTHER: &str = "other";
+
+/// Where nothing is counted.
+const UNNAMED: u16 = u16::MAX;

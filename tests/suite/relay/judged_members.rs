@@ -1,11 +1,9 @@
 //! Where sessions go whose CONNECT packet tells whose they are: the member is chosen once somebody was accepted, and another one
 //! is asked when it cannot be reached.
 
-use std::net::TcpListener;
-
 use serde_json::json;
 
-use crate::support::{App, Gate, Issuer, OPEN_WEBSOCKET, PAGE, Session, Settings, issuer::now, sample::joined};
+use crate::support::{App, Gate, Issuer, Nowhere, OPEN_WEBSOCKET, PAGE, Session, Settings, issuer::now, sample::joined};
 
 fn connect(token: &str) -> String {
     format!("40{}", json!({ "token": token }))
@@ -105,16 +103,11 @@ async fn turns_are_taken_as_without_a_token_in_the_packet() {
     assert_eq!(opened(&apps), [2, 2, 2]);
 }
 
-/// An address where nobody listens.
-fn nowhere() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    format!("http://{}", listener.local_addr().expect("an address"))
-}
-
 #[tokio::test]
 async fn another_member_is_asked_when_the_chosen_one_cannot_be_reached() {
     let app = App::start().await;
-    let gone = nowhere();
+    let nowhere = Nowhere::new();
+    let gone = nowhere.url.clone();
     for balance in ["round_robin", "hash"] {
         let settings = Settings::bare()
             .upstream_of("app", &[gone.clone(), app.url()])
@@ -137,7 +130,8 @@ async fn another_member_is_asked_when_the_chosen_one_cannot_be_reached() {
 #[tokio::test]
 async fn a_member_that_fails_in_a_row_is_left_alone() {
     let app = App::start().await;
-    let gone = nowhere();
+    let nowhere = Nowhere::new();
+    let gone = nowhere.url.clone();
     let settings = Settings::bare()
         .upstream_of("app", &[gone.clone(), app.url()])
         .set_upstream("balance", "round_robin")
@@ -152,7 +146,8 @@ async fn a_member_that_fails_in_a_row_is_left_alone() {
 
 #[tokio::test]
 async fn without_any_other_member_the_client_is_told_to_start_over() {
-    let gone = nowhere();
+    let nowhere = Nowhere::new();
+    let gone = nowhere.url.clone();
     let settings =
         Settings::bare().upstream_of("app", &[gone]).route(&[("path", "/socket.io/".into()), ("upstream", "app".into())]);
     let gate = Gate::start(settings.set("auth.when", "connect")).await;

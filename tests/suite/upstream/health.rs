@@ -20,6 +20,7 @@ use sockgate::{
 use tokio_util::sync::CancellationToken;
 
 use super::support::{After, App, config, pool, until};
+use crate::support::Nowhere;
 
 const OPEN: &str = r#"0{"sid":"abc-_123","upgrades":["websocket"],"pingInterval":7000,"pingTimeout":3000,"maxPayload":1000000}"#;
 
@@ -35,17 +36,12 @@ async fn probed(pool: &Pool) -> Result<(), ProbeFailure> {
     probe(pool, &pool.members()[0]).await
 }
 
-/// A port that nobody listens on.
-fn closed_port() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    format!("http://{}", listener.local_addr().expect("bound"))
-}
-
 #[tokio::test]
 async fn a_port_that_takes_connections_passes() {
     let app = App::saying("", After::Hang).await;
     assert_eq!(probed(&pool(&asking(Probe::Tcp, &app.url))).await, Ok(()));
-    let refused = probed(&pool(&asking(Probe::Tcp, &closed_port()))).await;
+    let nowhere = Nowhere::new();
+    let refused = probed(&pool(&asking(Probe::Tcp, &nowhere.url))).await;
     assert_eq!(refused, Err(ProbeFailure::Dial(DialError::Connect(std::io::ErrorKind::ConnectionRefused))));
 }
 

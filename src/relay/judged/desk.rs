@@ -358,9 +358,12 @@ impl Desk {
         self.state().for_app.truncate(0);
     }
 
-    /// The GET is answered with this instead of packets.
+    /// The GET is answered with this instead of packets. What an app says of a session that is over already is no news of it.
     pub fn fail(&self, failure: Failure) {
-        self.state().failure.get_or_insert(failure);
+        let mut state = self.state();
+        if state.parted.is_none() {
+            state.failure.get_or_insert(failure);
+        }
     }
 
     /// The session ends for this reason, once what is said has been heard.

@@ -46,7 +46,7 @@ impl Guard {
     }
 
     fn app_message(&mut self, text: &[u8], extent: Extent, now: Instant) -> Verdict {
-        if let Some(verdict) = self.same_of_app(text, extent) {
+        if let Some(verdict) = self.judge_app_again(text, extent) {
             return verdict;
         }
         match Spoken::of_text(text, extent == Extent::Whole) {

@@ -88,7 +88,7 @@ impl Guard {
         if self.is_three() && text.first() == Some(&b'0') {
             return self.connect_of_three(text, extent, now);
         }
-        if let Some(verdict) = self.same_event(text, wire, extent, now) {
+        if let Some(verdict) = self.judge_again(text, wire, extent, now) {
             return verdict;
         }
         match Spoken::of_text(text, whole) {

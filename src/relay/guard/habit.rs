@@ -22,8 +22,8 @@ pub(super) struct Habits {
     app: Habit,
 }
 
-/// How the last event of a side began.
-#[derive(Clone, Copy, Debug)]
+/// How an event of a side began.
+#[derive(Clone, Copy, Debug, Default)]
 struct Habit {
     /// Behind the engine's `4`.
     beginning: [u8; LONGEST],
@@ -39,19 +39,6 @@ struct Habit {
 
 /// Longer ones are read anew each time.
 const LONGEST: usize = 31;
-
-impl Default for Habit {
-    fn default() -> Self {
-        Self {
-            beginning: [0; LONGEST],
-            length: 0,
-            slots: Slots::default(),
-            changes: 0,
-            bounds: Bounds::default(),
-            came: Came::default(),
-        }
-    }
-}
 
 impl Habit {
     /// What stands behind the beginning of an event that begins alike.
@@ -71,8 +58,8 @@ impl Habit {
 }
 
 impl Guard {
-    /// An event of the client that begins as the last one did. `None`: it does not, or needs a closer look.
-    pub(super) fn same_event(&mut self, text: &[u8], wire: Option<Wire<'_>>, extent: Extent, now: Instant) -> Option<Verdict> {
+    /// Judges an event of the client that begins as the remembered one did. `None`: it does not, or needs a closer look.
+    pub(super) fn judge_again(&mut self, text: &[u8], wire: Option<Wire<'_>>, extent: Extent, now: Instant) -> Option<Verdict> {
         let habit = &self.habits.client;
         let rest = habit.behind(text, self.spaces.changes())?;
         let bounds = habit.bounds;
@@ -112,8 +99,8 @@ impl Guard {
         Some(verdict)
     }
 
-    /// An event of the app that begins as the last one did.
-    pub(super) fn same_of_app(&mut self, text: &[u8], extent: Extent) -> Option<Verdict> {
+    /// The same for an event of the app.
+    pub(super) fn judge_app_again(&mut self, text: &[u8], extent: Extent) -> Option<Verdict> {
         let is_due = self.awaits_app();
         let habit = &mut self.habits.app;
         habit.behind(text, self.spaces.changes()).filter(|_| !is_due)?;
@@ -121,28 +108,28 @@ impl Guard {
         Some(Verdict::Pass)
     }
 
-    /// Remembers an event of this side that passes, up to there in its text.
+    /// Remembers an event of this side that passes, up to there in its text. What cannot be remembered leaves what is.
     pub(super) fn learn(&mut self, from: Side, text: &[u8], upto: usize, name: Option<&str>, namespace: &str, bounds: Bounds) {
-        let mut habit = Habit {
+        let mut beginning = [0; LONGEST];
+        let Some((room, read)) = beginning.get_mut(..upto).zip(text.get(..upto)) else { return };
+        // A number may go on behind its beginning.
+        if !read.ends_with(b"\"") && !read.ends_with(b"[") {
+            return;
+        }
+        room.copy_from_slice(read);
+        self.pause();
+        let habit = match from {
+            Side::Client => &mut self.habits.client,
+            Side::App => &mut self.habits.app,
+        };
+        *habit = Habit {
+            beginning,
             length: upto as u8,
             slots: self.rules.tally.slots(namespace, name),
             changes: self.spaces.changes(),
             bounds,
-            ..Habit::default()
+            came: Came::default(),
         };
-        let learnt = match habit.beginning.get_mut(..upto).zip(text.get(..upto)) {
-            // A number may go on behind its beginning.
-            Some((room, beginning)) if beginning.ends_with(b"\"") || beginning.ends_with(b"[") => {
-                room.copy_from_slice(beginning);
-                habit
-            }
-            Some(_) | None => Habit::default(),
-        };
-        self.pause();
-        match from {
-            Side::Client => self.habits.client = learnt,
-            Side::App => self.habits.app = learnt,
-        }
     }
 
     /// There will be other rules, or is another person: everything is judged anew.

@@ -21,7 +21,7 @@ pub(super) struct Spoken<'a> {
 /// Where the rest of it is.
 pub(super) enum Words<'a> {
     /// What follows the header: JSON. `whole`: all of it.
-    Text { head: Head, text: &'a [u8], data: &'a [u8], whole: bool, wire: Option<Wire<'a>> },
+    Text { head: Head, text: &'a [u8], whole: bool, wire: Option<Wire<'a>> },
     /// One map that is the whole message.
     Pack { packet: &'a msgpack::Packet<'a>, message: &'a [u8] },
 }
@@ -35,7 +35,7 @@ impl<'a> Spoken<'a> {
             attachments: head.attachments,
             namespace: head.namespace(text),
             id: head.id,
-            words: Words::Text { text, data: &text[head.data_at..], head, whole, wire: None },
+            words: Words::Text { text, head, whole, wire: None },
         }))
     }
 
@@ -67,7 +67,7 @@ impl<'a> Spoken<'a> {
     /// The event's name, decoded, and where in a text's data it ends. `None`: it is not all there yet.
     pub fn name(&self) -> Result<Option<(Cow<'a, str>, usize)>, PacketError> {
         match &self.words {
-            Words::Text { data, whole, .. } => socket::event_name(data, *whole),
+            Words::Text { head, text, whole, .. } => socket::event_name(&text[head.data_at..], *whole),
             Words::Pack { packet, .. } => packet.name.clone().map(|name| Some((name, 0))).ok_or(PacketError::Name),
         }
     }
@@ -75,18 +75,18 @@ impl<'a> Spoken<'a> {
     /// What checks the rest of a text, fed with what is there. `None`: there is nothing left to be checked. `named`: where an event's
     /// name ends, which has been read already.
     pub fn scanner(&self, depth: u8, named: Option<usize>) -> Result<Option<Box<Scanner>>, PacketError> {
-        let Words::Text { head, data, whole, wire, .. } = &self.words else { return Ok(None) };
+        let Words::Text { head, text, whole, wire } = &self.words else { return Ok(None) };
         let Some(top) = head.top else { return Ok(None) };
         let (mut scanner, read) = match named {
-            Some(end) => (Scanner::behind_first(depth), end),
-            None => (Scanner::new(depth, top), 0),
+            Some(end) => (Scanner::behind_first(depth), head.data_at + end),
+            None => (Scanner::new(depth, top), head.data_at),
         };
         if let Some(wire) = wire {
             // Behind the engine's `4`.
-            wire.finish(&mut scanner, 1 + head.data_at + read)?;
+            wire.finish(&mut scanner, 1 + read)?;
             return Ok(None);
         }
-        scanner.feed(&data[read..])?;
+        scanner.feed(&text[read..])?;
         if *whole {
             scanner.finish()?;
             return Ok(None);
@@ -105,7 +105,7 @@ impl<'a> Spoken<'a> {
     /// The JSON of a whole text.
     pub fn json(&self) -> Option<&'a str> {
         match &self.words {
-            Words::Text { data, whole: true, .. } => std::str::from_utf8(data).ok(),
+            Words::Text { head, text, whole: true, .. } => std::str::from_utf8(&text[head.data_at..]).ok(),
             Words::Text { .. } | Words::Pack { .. } => None,
         }
     }

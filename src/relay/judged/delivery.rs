@@ -60,11 +60,11 @@ const LARGEST_FIRST: usize = 64 * 1024;
 
 /// Sends everything that waits for the app. The last answer, when there was one; one that is no yes has ended the session.
 pub async fn deliver(visit: &Visit) -> Result<Option<Said>, Refused> {
-    let _turn = visit.desk().sending.lock().await;
+    let _turn = visit.desk.sending.lock().await;
     let mut last: Option<Said> = None;
     // Of answers that are not the last.
     let mut cookies = Vec::new();
-    while visit.desk().has_for_app() {
+    while visit.desk.has_for_app() {
         if visit.session.is_over() {
             // Whoever ended it tells the app.
             return Ok(last);
@@ -75,11 +75,11 @@ pub async fn deliver(visit: &Visit) -> Result<Option<Said>, Refused> {
         {
             cookies = open_by_polling(visit, *first).await?;
         }
-        if visit.judged.app.stage() != Stage::Polling || visit.desk().is_handed_over() {
+        if visit.judged.app.stage() != Stage::Polling || visit.desk.is_handed_over() {
             return Ok(last);
         }
         let Some(seat) = visit.judged.app.seat() else { return Ok(last) };
-        let Some(packets) = visit.desk().next_for_app(visit::largest(&seat)) else { return Ok(last) };
+        let Some(packets) = visit.desk.next_for_app(visit::largest(&seat)) else { return Ok(last) };
         let sent = visit.send_packets(&seat, packets).await.map_err(|error| visit.lost(&error))?;
         let said = read(visit, sent).await?;
         let is_yes = said.status.is_success();
@@ -108,7 +108,7 @@ async fn read(visit: &Visit, answer: Response<Body>) -> Result<Said, Refused> {
 
 /// Finds out what the guard has asked. The answers may let packets go on.
 pub async fn settle(visit: &Visit) {
-    while let Some(question) = visit.desk().next_question() {
+    while let Some(question) = visit.desk.next_question() {
         visit.judged.settle(&visit.venue, question).await;
         visit.judged.collect();
         visit.judged.nudge();
@@ -158,7 +158,7 @@ async fn ask_open(visit: &Visit, first: First) -> Result<(Seat, Vec<HeaderValue>
     let open = engine::read_open(packet, &change).map_err(|error| invalid(&error.to_string()))?.open;
     member.learn(open.ping_interval_ms, open.ping_timeout_ms);
     if let Some(rest) = rest.get(1..) {
-        hearing::hear(&visit.judged, visit.desk(), rest);
+        hearing::hear(&visit.judged, &visit.desk, rest);
     }
     Ok((Seat { sid: open.sid.into(), member, largest: open.max_payload }, cookies))
 }

@@ -31,11 +31,11 @@ pub fn ensure(visit: &Visit) {
         return;
     }
     let Some(seat) = visit.judged.app.seat() else { return };
-    if !visit.desk().may_fetch() {
+    if !visit.desk.may_fetch() {
         return;
     }
     let task = visit.bench.tasks.spawn(run(visit.clone(), seat));
-    visit.desk().fetching(task.abort_handle(), visit.session.is_over());
+    visit.desk.fetching(task.abort_handle(), visit.session.is_over());
 }
 
 async fn run(visit: Visit, seat: Seat) {
@@ -44,11 +44,11 @@ async fn run(visit: Visit, seat: Seat) {
     let fetching = panic::caught(&metrics, fetch(&visit, &seat));
     let Some(fetched) = stop.run_until_cancelled(fetching).await else { return };
     match fetched {
-        Ok(Ok(packets)) => hearing::hear(&visit.judged, visit.desk(), &packets),
+        Ok(Ok(packets)) => hearing::hear(&visit.judged, &visit.desk, &packets),
         Ok(Err(failure)) => fail(&visit, failure),
         Err(_) => fail(&visit, (Failure::Refused(Refusal::Internal.into()), Reason::AppGone)),
     }
-    visit.desk().fetched();
+    visit.desk.fetched();
     visit.judged.nudge();
     // Its answer may have been the yes that packets of the client have waited for.
     let following = async {
@@ -62,11 +62,11 @@ async fn run(visit: Visit, seat: Seat) {
 
 /// The session is lost, and this is what its client is told.
 fn fail(visit: &Visit, (failure, reason): (Failure, Reason)) {
-    if visit.desk().is_handed_over() {
+    if visit.desk.is_handed_over() {
         // It is the WebSocket's now: what becomes of an old GET says nothing about it.
         return;
     }
-    visit.desk().fail(failure);
+    visit.desk.fail(failure);
     visit.part(reason);
 }
 

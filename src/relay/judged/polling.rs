@@ -40,13 +40,13 @@ const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 /// The next packets of a session.
 pub async fn poll(visit: Visit) -> Result<Response<Body>, Refused> {
     let mut attendance = attend(&visit, Lane::Poll)?;
-    if visit.desk().is_handed_over() {
+    if visit.desk.is_handed_over() {
         return Err(upgraded());
     }
     attendance.counts();
-    let turn = visit.desk().take_turn();
+    let turn = visit.desk.take_turn();
     // The one before hears that it is let go.
-    visit.desk().poll.notify_waiters();
+    visit.desk.poll.notify_waiters();
     let mut hangup = Hangup { visit: Some(visit.clone()), turn };
     let answer = wait(&visit, turn).await;
     hangup.visit = None;
@@ -55,16 +55,16 @@ pub async fn poll(visit: Visit) -> Result<Response<Body>, Refused> {
 
 async fn wait(visit: &Visit, turn: u64) -> Result<Response<Body>, Refused> {
     loop {
-        let news = visit.desk().poll.notified();
+        let news = visit.desk.poll.notified();
         tokio::pin!(news);
         // Heard from here on, so that nothing is said between looking and waiting.
         news.as_mut().enable();
         let again = visit.look();
-        match visit.desk().next_for_client(turn, LARGEST_ANSWER, Instant::now()) {
+        match visit.desk.next_for_client(turn, LARGEST_ANSWER, Instant::now()) {
             Next::Packets(packets) => return Ok(packets_for(visit, packets)),
             Next::LetGo => {
                 // The news may have been for the newer one.
-                visit.desk().poll.notify_one();
+                visit.desk.poll.notify_one();
                 let mut body = Vec::new();
                 bodies::write(visit.session.revision, &noop(), &mut body);
                 return Ok(packets_for(visit, body));
@@ -74,7 +74,7 @@ async fn wait(visit: &Visit, turn: u64) -> Result<Response<Body>, Refused> {
         }
         let lingers = match visit.session.is_over() {
             // Client libraries start over after this answer.
-            true => Some(visit.desk().lingers(Instant::now()).ok_or_else(|| gone(visit))?),
+            true => Some(visit.desk.lingers(Instant::now()).ok_or_else(|| gone(visit))?),
             false => None,
         };
         fetch::ensure(visit);
@@ -108,7 +108,7 @@ struct Hangup {
 impl Drop for Hangup {
     fn drop(&mut self) {
         let Some(visit) = self.visit.take() else { return };
-        if visit.desk().has_turn(self.turn) && visit.is_polling() && !visit.session.is_over() {
+        if visit.desk.has_turn(self.turn) && visit.is_polling() && !visit.session.is_over() {
             // A worker in its last hour cuts what is open.
             let reason = if visit.bench.stop.is_cancelled() { Reason::Draining } else { Reason::ClientGone };
             visit.close(reason);
@@ -123,12 +123,12 @@ pub async fn post(visit: Visit, incoming: Incoming) -> Result<Response<Body>, Re
     if visit.session.is_over() {
         // It was told so; what it still says is its goodbye.
         if exchange::is_closing(visit.session.revision, &packets) {
-            visit.desk().leave();
+            visit.desk.leave();
             visit.judged.nudge();
         }
         return Ok(ok(None));
     }
-    if visit.desk().is_handed_over() {
+    if visit.desk.is_handed_over() {
         return Err(upgraded());
     }
     attendance.counts();
@@ -181,7 +181,7 @@ fn show(visit: &Visit, body: &[u8]) -> Result<bool, Refused> {
     if messages.iter().any(is_spoken) {
         visit.session.speaks(now);
     }
-    visit.desk().show_all(&visit.judged, messages, now).map_err(|reason| broken(visit, reason, reason.name()))?;
+    visit.desk.show_all(&visit.judged, messages, now).map_err(|reason| broken(visit, reason, reason.name()))?;
     // Also when the app is not to hear of it.
     Ok(closing.is_some())
 }
@@ -209,7 +209,7 @@ async fn finish(visit: Visit, closes: bool) -> Result<Option<Said>, Refused> {
         said = Some(later.after(said.map(|said| said.cookies()).unwrap_or_default()));
     }
     if closes {
-        visit.desk().leave();
+        visit.desk.leave();
         visit.part(Reason::ClientClosed);
     } else {
         visit.look();

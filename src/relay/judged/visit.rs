@@ -35,10 +35,6 @@ pub struct Visit {
 const FAREWELL: Duration = Duration::from_secs(5);
 
 impl Visit {
-    pub fn desk(&self) -> &Desk {
-        &self.desk
-    }
-
     /// Looks at the clocks and at what the session was told; ends it when it is time. When to look again.
     pub fn look(&self) -> Option<Duration> {
         let now = Instant::now();
@@ -53,7 +49,7 @@ impl Visit {
             self.judged.end(reason, now);
         }
         let again = self.desk.tick(&self.judged, now, SystemTime::now());
-        if let Some(reason) = self.desk().ending() {
+        if let Some(reason) = self.desk.ending() {
             self.part(reason);
         }
         again
@@ -61,24 +57,24 @@ impl Visit {
 
     /// The session is over: nothing but its last words goes to the client, and the app is told.
     pub fn part(&self, reason: Reason) {
-        if !self.desk().part(Instant::now()) {
+        if !self.desk.part(Instant::now()) {
             return;
         }
         let visit = self.clone();
         let is_heard = !matches!(reason, Reason::AppClosed | Reason::AppGone | Reason::MemberGone | Reason::ClientClosed);
-        if is_heard && self.judged.app.stage() == Stage::Polling && !self.desk().is_handed_over() {
+        if is_heard && self.judged.app.stage() == Stage::Polling && !self.desk.is_handed_over() {
             self.bench.tasks.spawn(async move { visit.farewell().await });
         } else {
-            self.desk().abort_fetch();
+            self.desk.abort_fetch();
         }
         self.close(reason);
     }
 
     /// An app that has opened its session just now, when it was over already, is told so. Otherwise whoever ended it did.
     pub fn part_late(&self) {
-        if self.desk().has_parted() {
+        if self.desk.has_parted() {
             // It has not heard of anybody, and does not now.
-            self.desk().forget_for_app();
+            self.desk.forget_for_app();
             let visit = self.clone();
             self.bench.tasks.spawn(async move { visit.farewell().await });
         }
@@ -94,11 +90,11 @@ impl Visit {
     /// What was said before the end, and the end itself. The app's GET is given up afterwards: some apps take that for the
     /// end of everything.
     async fn farewell(self) {
-        self.desk().tell_app(Message::Text("1".into()));
+        self.desk.tell_app(Message::Text("1".into()));
         let telling = async {
-            let _turn = self.desk().sending.lock().await;
+            let _turn = self.desk.sending.lock().await;
             while let Some(seat) = self.judged.app.seat()
-                && let Some(packets) = self.desk().next_for_app(largest(&seat))
+                && let Some(packets) = self.desk.next_for_app(largest(&seat))
             {
                 let sent = self.send_packets(&seat, packets).await;
                 if !sent.is_ok_and(|answer| answer.status().is_success()) {
@@ -107,7 +103,7 @@ impl Visit {
             }
         };
         let _ = self.bench.stop.run_until_cancelled(tokio::time::timeout(FAREWELL, telling)).await;
-        self.desk().abort_fetch();
+        self.desk.abort_fetch();
     }
 
     /// One POST, as far as the head of its answer.

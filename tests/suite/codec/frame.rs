@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use sockgate::codec::{
     close::CloseError,
-    frame::{self, FrameError, Header, LONGEST_HELD, Limits, Opcode, Sender, Walker},
+    frame::{self, FrameError, Header, LONGEST_HELD, Limits, Opcode, Scan, Sender, Walker},
 };
 
 const MASK: [u8; 4] = [0x11, 0x22, 0x33, 0x44];
@@ -168,7 +168,35 @@ fn in_pieces(bytes: &[u8], cuts: &[usize]) -> (Vec<u8>, u64, Option<FrameError>)
     (passed, messages, None)
 }
 
+/// The same at once, whole messages by themselves.
+fn by_messages(bytes: &[u8]) -> (Vec<u8>, u64, Option<FrameError>) {
+    let mut walker = Walker::new(Sender::Client, Limits { message: 700, fragments: 8 });
+    let mut scan = Scan::default();
+    while scan.upto < bytes.len() && !walker.is_closed() && scan.fault.is_none() {
+        let rest = &bytes[scan.upto..];
+        match walker.message(rest) {
+            Some(header) => scan.pass_message(&header),
+            None => match walker.step(rest) {
+                Ok(Some(step)) => scan.count(&step),
+                Ok(None) => break,
+                Err(error) => scan.fault = Some(error),
+            },
+        }
+    }
+    (bytes[..scan.upto].to_vec(), scan.messages, scan.fault)
+}
+
 proptest! {
+    #[test]
+    fn a_message_at_once_is_its_steps(bytes in frames()) {
+        prop_assert_eq!(by_messages(&bytes), in_pieces(&bytes, &[bytes.len()]));
+    }
+
+    #[test]
+    fn hostile_bytes_at_once_are_their_steps(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert_eq!(by_messages(&bytes), in_pieces(&bytes, &[bytes.len().max(1)]));
+    }
+
     #[test]
     fn cutting_changes_nothing(bytes in frames(), cuts in proptest::collection::vec(1_usize..40, 1..10)) {
         let whole = in_pieces(&bytes, &[bytes.len()]);
@@ -183,6 +211,27 @@ proptest! {
     fn hostile_bytes_are_judged_the_same_however_they_are_cut(bytes in proptest::collection::vec(any::<u8>(), 0..400), cut in 1_usize..20) {
         prop_assert_eq!(in_pieces(&bytes, &[cut]), in_pieces(&bytes, &[bytes.len().max(1)]));
     }
+}
+
+#[test]
+fn what_is_no_whole_message_is_not_stepped_over() {
+    let limits = Limits { message: 700, fragments: 8 };
+    let stepped = |bytes: &[u8]| Walker::new(Sender::Server, limits).message(bytes).map(|header| header.length);
+    let frame = |length: usize| frame::write(Opcode::Text, &vec![b'x'; length], None);
+    assert_eq!(stepped(&frame(700)), Some(700));
+    assert_eq!(stepped(&frame(0)), Some(0));
+    assert_eq!(stepped(&frame(701)), None, "too large");
+    assert_eq!(stepped(&frame(700)[..703]), None, "not all of it is here");
+    assert_eq!(stepped(&[0x01, 1, b'x']), None, "a fragment");
+    assert_eq!(stepped(&[0x80, 1, b'x']), None, "the end of another message");
+    assert_eq!(stepped(&[0x89, 0]), None, "a ping");
+    assert_eq!(stepped(&[]), None);
+    let mut walker = Walker::new(Sender::Server, limits);
+    walker.scan(&[0x01, 1, b'x']);
+    assert_eq!(walker.message(&frame(1)), None, "inside another");
+    let mut walker = Walker::new(Sender::Server, limits);
+    assert!(walker.message(&frame(1)).is_some() && !walker.take_said());
+    assert!(walker.message(&frame(100)).is_some() && walker.take_said(), "more than a heartbeat was said");
 }
 
 #[test]

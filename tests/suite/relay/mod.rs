@@ -8,6 +8,7 @@ mod guard;
 mod handshake;
 mod hostile;
 mod judged_connect;
+mod judged_desk;
 mod judged_front;
 mod judged_members;
 mod judged_places;

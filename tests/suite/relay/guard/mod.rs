@@ -15,6 +15,6 @@ mod properties;
 mod receiving;
 mod refresh;
 mod renewal;
-mod stage;
+pub mod stage;
 mod unread;
 mod vectors;

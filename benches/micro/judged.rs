@@ -21,7 +21,7 @@ use sockgate::{
     },
     relay::{
         frames::sieve::{Judge, Pass, Sieve},
-        guard::{Extent, Guard, Rules, Seen, Side, Start, Verdict},
+        guard::{Extent, Guard, Rules, Seen, Side, Start, Verdict, Wire},
         session::Reason,
     },
     telemetry::Metrics,
@@ -78,6 +78,10 @@ struct Bench {
 }
 
 impl Judge for Bench {
+    fn judge_again(&mut self, from: Side, message: Wire<'_>) -> Option<Verdict> {
+        self.guard.judge_again(from, message, Extent::Whole, self.now)
+    }
+
     fn judge(&mut self, seen: &Seen<'_>) -> Verdict {
         self.guard.judge(seen, self.now)
     }

@@ -21,7 +21,7 @@ use crate::{
         json::JsonError,
     },
     relay::{
-        guard::{Extent, Guard, Out, Question, Seen, Side, Verdict},
+        guard::{Extent, Guard, Out, Question, Seen, Side, Verdict, Wire},
         judged::{Judged, app::Stage},
         session::Reason,
     },
@@ -262,6 +262,19 @@ impl Bar<'_> {
 }
 
 impl Judge for Hearing<'_> {
+    fn judge_again(&mut self, from: Side, message: Wire<'_>) -> Option<Verdict> {
+        if self.clerk.in_front {
+            return None;
+        }
+        let now = self.now;
+        let guard = self.guard();
+        let verdict = guard.judge_again(from, message, Extent::Whole, now)?;
+        if guard.has_news() {
+            self.hear();
+        }
+        Some(verdict)
+    }
+
     fn judge(&mut self, seen: &Seen<'_>) -> Verdict {
         let was_in_front = self.clerk.in_front;
         let now = self.now;
@@ -269,17 +282,12 @@ impl Judge for Hearing<'_> {
         let mut verdict = guard.judge(seen, now);
         let has_news = guard.has_news();
         let has_come = !self.clerk.has_say && is_small(seen, b"5") && matches!(verdict, Verdict::Pass);
-        if has_come || has_news {
-            self.give_back();
-        }
         if has_come {
+            self.give_back();
             // Said behind the `5` itself.
             self.clerk.take_over(self.judged, self.back, self.along);
         } else if has_news {
-            match seen.from {
-                Side::Client => self.clerk.hear(self.judged, self.back, self.along),
-                Side::App => self.clerk.hear(self.judged, self.along, self.back),
-            }
+            self.hear();
         }
         // Who has been let in may have to be warned soon.
         self.clerk.has_changed |= seen.from == Side::App && seen.bytes.starts_with(b"40");
@@ -331,6 +339,15 @@ impl Hearing<'_> {
     fn guard(&mut self) -> &mut Guard {
         let judged = self.judged;
         self.guard.get_or_insert_with(|| judged.guard())
+    }
+
+    /// The clerk sees to what the guard wants.
+    fn hear(&mut self) {
+        self.give_back();
+        match self.from {
+            Side::Client => self.clerk.hear(self.judged, self.back, self.along),
+            Side::App => self.clerk.hear(self.judged, self.along, self.back),
+        }
     }
 
     /// Others may have the guard.

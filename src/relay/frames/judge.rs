@@ -3,13 +3,16 @@
 use crate::{
     codec::json::JsonError,
     relay::{
-        guard::{Seen, Side, Verdict},
+        guard::{Seen, Side, Verdict, Wire},
         session::Reason,
     },
 };
 
 /// Whoever judges what a sieve shows.
 pub trait Judge {
+    /// Judges a whole text message of this side as it came, if that can be told by how it begins. `None`: it is to be shown.
+    fn judge_again(&mut self, from: Side, message: Wire<'_>) -> Option<Verdict>;
+
     fn judge(&mut self, seen: &Seen<'_>) -> Verdict;
 
     /// So many payload bytes go on of a message whose length nobody knew when it was judged, beyond those that were shown.

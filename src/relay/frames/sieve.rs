@@ -175,6 +175,11 @@ impl Sieve {
     }
 
     fn judge_whole(&self, header: &Header, payload: &[u8], judge: &mut impl Judge) -> Verdict {
+        if header.opcode == Opcode::Text
+            && let Some(verdict) = judge.judge_again(self.from, Wire { bytes: payload, key: header.mask.unwrap_or_default() })
+        {
+            return verdict;
+        }
         let mut room;
         let first = match header.mask {
             Some(key) => {

@@ -46,9 +46,6 @@ impl Guard {
     }
 
     fn app_message(&mut self, text: &[u8], extent: Extent, now: Instant) -> Verdict {
-        if let Some(verdict) = self.judge_app_again(text, extent) {
-            return verdict;
-        }
         match Spoken::of_text(text, extent == Extent::Whole) {
             Ok(Some(spoken)) => self.app_packet(&spoken, text.len() as u64, extent, now),
             Ok(None) => Verdict::More,

@@ -88,9 +88,6 @@ impl Guard {
         if self.is_three() && text.first() == Some(&b'0') {
             return self.connect_of_three(text, extent, now);
         }
-        if let Some(verdict) = self.judge_again(text, wire, extent, now) {
-            return verdict;
-        }
         match Spoken::of_text(text, whole) {
             Ok(Some(spoken)) => self.client_packet(&spoken.on(wire), text, extent, now),
             Ok(None) => Verdict::More,

@@ -9,7 +9,7 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::{
-    Message, Out, Rules, Seen, Side, Verdict,
+    Message, Out, Rules, Seen, Side, Verdict, Wire,
     acks::Acks,
     asked::Asked,
     attachments::{Due, Fate},
@@ -135,6 +135,13 @@ impl Guard {
 
     /// Judges what has been seen of a message. Shown again with more of it after [`Verdict::More`].
     pub fn judge(&mut self, seen: &Seen<'_>, now: Instant) -> Verdict {
+        // Of one that lies here under its mask it was asked before.
+        if seen.is_text
+            && seen.wire.is_none()
+            && let Some(verdict) = self.judge_again(seen.from, Wire::plain(seen.bytes), seen.extent, now)
+        {
+            return verdict;
+        }
         if self.is_ended || (self.is_broken && seen.from == Side::Client) {
             return Verdict::Drop;
         }

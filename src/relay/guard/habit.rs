@@ -13,7 +13,10 @@ use super::{
     spoken::Spoken,
     tally::{Came, Slots},
 };
-use crate::{codec::json::Scanner, policy::limit::Bounds};
+use crate::{
+    codec::{frame, json::Scanner},
+    policy::limit::{Bounds, Excess},
+};
 
 /// Of both sides.
 #[derive(Debug, Default)]
@@ -25,7 +28,7 @@ pub(super) struct Habits {
 /// How an event of a side began.
 #[derive(Clone, Copy, Debug, Default)]
 struct Habit {
-    /// Behind the engine's `4`.
+    /// With the engine's `4`.
     beginning: [u8; LONGEST],
     /// Nothing is remembered where there is none of it.
     length: u8,
@@ -39,15 +42,14 @@ struct Habit {
 
 /// Longer ones are read anew each time.
 const LONGEST: usize = 31;
+/// Holds the beginning of a message that may be as long.
+const ROOM: usize = 32;
 
 impl Habit {
-    /// What stands behind the beginning of an event that begins alike.
-    fn behind<'a>(&self, text: &'a [u8], changes: u32) -> Option<&'a [u8]> {
+    /// Whether a message begins alike.
+    fn fits(&self, message: Wire<'_>, changes: u32) -> bool {
         let beginning = &self.beginning[..usize::from(self.length)];
-        if beginning.is_empty() || self.changes != changes {
-            return None;
-        }
-        text.strip_prefix(beginning)
+        !beginning.is_empty() && self.changes == changes && message.first(&mut [0; ROOM]).starts_with(beginning)
     }
 
     fn count(&mut self, bytes: u64, goes_on: bool) {
@@ -58,60 +60,78 @@ impl Habit {
 }
 
 impl Guard {
-    /// Judges an event of the client that begins as the remembered one did. `None`: it does not, or needs a closer look.
-    pub(super) fn judge_again(&mut self, text: &[u8], wire: Option<Wire<'_>>, extent: Extent, now: Instant) -> Option<Verdict> {
+    /// Judges what is there of a text message, masked or not, if it is an event that begins as the remembered one of its side did.
+    /// `None`: it does not, or needs a closer look, by [`Guard::judge`]. To be asked where that would be, for it is quicker.
+    pub fn judge_again(&mut self, from: Side, message: Wire<'_>, extent: Extent, now: Instant) -> Option<Verdict> {
+        match from {
+            Side::Client if self.is_over() || self.awaits_client() => None,
+            Side::App if self.is_ended() || self.awaits_app() => None,
+            Side::Client => self.judge_client_again(message, extent, now),
+            Side::App => {
+                let habit = &mut self.habits.app;
+                if !habit.fits(message, self.spaces.changes()) {
+                    return None;
+                }
+                habit.count(length_behind_kind(message, extent), true);
+                Some(Verdict::Pass)
+            }
+        }
+    }
+
+    fn judge_client_again(&mut self, message: Wire<'_>, extent: Extent, now: Instant) -> Option<Verdict> {
         let habit = &self.habits.client;
-        let rest = habit.behind(text, self.spaces.changes())?;
+        if !habit.fits(message, self.spaces.changes()) {
+            return None;
+        }
         let bounds = habit.bounds;
-        let bytes = length(text.len() as u64, extent);
+        let bytes = length_behind_kind(message, extent);
         let limits = &self.rules.limits;
         let is_unsized = extent == Extent::Begun(None) && limits.size_of(bounds).is_some();
         if is_unsized || limits.oversize(bounds, bytes).is_err() {
             return None;
         }
         let mut scanner = Scanner::behind_first(self.rules.json_depth);
-        let mut verdict = match (wire, extent) {
-            // Behind the engine's `4` and the beginning.
-            (Some(wire), _) => {
-                wire.finish(&mut scanner, 1 + text.len() - rest.len()).ok()?;
+        message.feed(&mut scanner, usize::from(habit.length)).ok()?;
+        let verdict = match extent {
+            Extent::Whole => {
+                scanner.finish().ok()?;
                 Verdict::Pass
             }
-            (None, Extent::Whole) => {
-                scanner.feed(rest).and_then(|()| scanner.finish()).ok()?;
-                Verdict::Pass
-            }
-            (None, Extent::Begun(_)) => {
-                scanner.feed(rest).ok()?;
-                Verdict::Watch(Box::new(scanner))
-            }
+            Extent::Begun(_) => Verdict::Watch(Box::new(scanner)),
         };
-        if let Err(excess) = self.meter.take(limits, &self.payer, bounds, bytes, now) {
-            // What it is called is to be told.
-            let spoken = Spoken::of_text(text, extent == Extent::Whole).ok()??;
-            let (name, _) = spoken.name().ok()??;
-            let what: What<'_> = (spoken.namespace, Some((&name, bounds)));
-            if let Err(too_much) = self.exceeded(what, &excess, now) {
-                verdict = self.deny_over(&spoken, &too_much, now);
-            }
-        }
+        let verdict = match self.meter.take(limits, &self.payer, bounds, bytes, now) {
+            Ok(()) => verdict,
+            Err(excess) => self.exceed_again((message, extent, verdict), bounds, &excess, now)?,
+        };
         self.heard = now;
         self.habits.client.count(bytes, matches!(verdict, Verdict::Pass | Verdict::Watch(_)));
         Some(verdict)
     }
 
-    /// The same for an event of the app.
-    pub(super) fn judge_app_again(&mut self, text: &[u8], extent: Extent) -> Option<Verdict> {
-        let is_due = self.awaits_app();
-        let habit = &mut self.habits.app;
-        habit.behind(text, self.spaces.changes()).filter(|_| !is_due)?;
-        habit.count(length(text.len() as u64, extent), true);
-        Some(Verdict::Pass)
+    /// One that would pass and is too much. What it is called is to be told.
+    #[cold]
+    fn exceed_again(
+        &mut self,
+        (message, extent, verdict): (Wire<'_>, Extent, Verdict),
+        bounds: Bounds,
+        excess: &Excess,
+        now: Instant,
+    ) -> Option<Verdict> {
+        let mut text = Vec::new();
+        frame::unmask_into(&mut text, message.bytes, message.key, 0);
+        let spoken = Spoken::of_text(text.strip_prefix(b"4")?, extent == Extent::Whole).ok()??;
+        let (name, _) = spoken.name().ok()??;
+        let what: What<'_> = (spoken.namespace, Some((&name, bounds)));
+        Some(match self.exceeded(what, excess, now) {
+            Ok(()) => verdict,
+            Err(too_much) => self.deny_over(&spoken, &too_much, now),
+        })
     }
 
     /// Remembers an event of this side that passes, up to there in its text. What cannot be remembered leaves what is.
     pub(super) fn learn(&mut self, from: Side, text: &[u8], upto: usize, name: Option<&str>, namespace: &str, bounds: Bounds) {
-        let mut beginning = [0; LONGEST];
-        let Some((room, read)) = beginning.get_mut(..upto).zip(text.get(..upto)) else { return };
+        let mut beginning = [b'4'; LONGEST];
+        let Some((room, read)) = beginning.get_mut(1..=upto).zip(text.get(..upto)) else { return };
         // A number may go on behind its beginning.
         if !read.ends_with(b"\"") && !read.ends_with(b"[") {
             return;
@@ -124,7 +144,7 @@ impl Guard {
         };
         *habit = Habit {
             beginning,
-            length: upto as u8,
+            length: 1 + upto as u8,
             slots: self.rules.tally.slots(namespace, name),
             changes: self.spaces.changes(),
             bounds,
@@ -147,4 +167,9 @@ impl Guard {
             }
         }
     }
+}
+
+/// The length of a message in all, as packets are counted: without the engine's `4`.
+fn length_behind_kind(message: Wire<'_>, extent: Extent) -> u64 {
+    length(message.bytes.len() as u64, extent) - 1
 }

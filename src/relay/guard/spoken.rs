@@ -83,7 +83,8 @@ impl<'a> Spoken<'a> {
         };
         if let Some(wire) = wire {
             // Behind the engine's `4`.
-            wire.finish(&mut scanner, 1 + read)?;
+            wire.feed(&mut scanner, 1 + read)?;
+            scanner.finish()?;
             return Ok(None);
         }
         scanner.feed(&text[read..])?;

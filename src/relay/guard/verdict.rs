@@ -3,7 +3,10 @@
 use zeroize::Zeroizing;
 
 use crate::{
-    codec::json::{JsonError, Scanner},
+    codec::{
+        frame,
+        json::{JsonError, Scanner},
+    },
     relay::reason::Reason,
 };
 
@@ -28,20 +31,37 @@ pub struct Seen<'a> {
     pub wire: Option<Wire<'a>>,
 }
 
-/// A whole message as it came, under its WebSocket's mask (RFC 6455 section 5.3).
+/// A message as it came, under its WebSocket's mask (RFC 6455 section 5.3), which falls on its first byte.
 #[derive(Clone, Copy, Debug)]
 pub struct Wire<'a> {
     pub bytes: &'a [u8],
+    /// Nothing but zeros where there is no mask.
     pub key: [u8; 4],
 }
 
-impl Wire<'_> {
-    /// Feeds all but its first bytes, of which so many have been seen, and ends the text.
-    pub(super) fn finish(self, scanner: &mut Scanner, seen: usize) -> Result<(), JsonError> {
+impl<'a> Wire<'a> {
+    /// A message without a mask.
+    pub fn plain(bytes: &'a [u8]) -> Self {
+        Self { bytes, key: [0; 4] }
+    }
+
+    /// Its first bytes without their mask, as many as there is room for.
+    pub(super) fn first<const ROOM: usize>(self, room: &mut [u8; ROOM]) -> &[u8] {
+        match self.bytes.first_chunk() {
+            Some(first) => {
+                *room = *first;
+                frame::mask(room, self.key, 0);
+                room
+            }
+            None => frame::unmasked(room, self.bytes, self.key),
+        }
+    }
+
+    /// Feeds all but its first bytes, of which so many have been seen.
+    pub(super) fn feed(self, scanner: &mut Scanner, seen: usize) -> Result<(), JsonError> {
         let mut key = self.key;
         key.rotate_left(seen % 4);
-        scanner.feed_masked(&self.bytes[seen..], key)?;
-        scanner.finish()
+        scanner.feed_masked(&self.bytes[seen..], key)
     }
 }
 

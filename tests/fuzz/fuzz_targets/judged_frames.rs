@@ -11,7 +11,7 @@ use sockgate::{
     },
     relay::{
         frames::sieve::{Judge, Pass, Sieve},
-        guard::{Extent, Message, Seen, Side, Verdict},
+        guard::{Extent, Message, Seen, Side, Verdict, Wire},
         session::Reason,
     },
 };
@@ -20,6 +20,13 @@ use sockgate::{
 struct ByLetter;
 
 impl Judge for ByLetter {
+    fn judge_again(&mut self, from: Side, message: Wire<'_>) -> Option<Verdict> {
+        let bytes: Vec<u8> = message.bytes.iter().zip(message.key.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
+        let is_known = bytes.first().is_some_and(|letter| letter % 2 == 0);
+        let seen = Seen { from, is_text: true, bytes: &bytes, extent: Extent::Whole, wire: None };
+        is_known.then(|| self.judge(&seen))
+    }
+
     fn judge(&mut self, seen: &Seen<'_>) -> Verdict {
         let is_whole = seen.extent == Extent::Whole;
         match seen.bytes.first().map(|letter| letter % 8) {

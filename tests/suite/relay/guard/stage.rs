@@ -198,8 +198,12 @@ impl Stage {
             let key = [0x0f, 0xa7, 0x22, 0x5c];
             let masked: Vec<u8> = bytes.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
             let extent = Extent::Begun(Some(bytes.len() as u64));
-            let wire = Some(Wire { bytes: &masked, key });
+            let wire = Wire { bytes: &masked, key };
+            if let Some(verdict) = self.guard.judge_again(from, wire, Extent::Whole, self.now) {
+                return self.heard(Some((verdict, b"")));
+            }
             let half = &bytes[..bytes.len().div_ceil(2)];
+            let wire = Some(wire);
             verdict = self.guard.judge(&Seen { from, is_text, bytes: half, extent, wire }, self.now);
             if !matches!(verdict, Verdict::More) {
                 return self.heard(Some((verdict, &bytes[half.len()..])));

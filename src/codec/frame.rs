@@ -358,9 +358,8 @@ impl Header {
 }
 
 /// Puts a mask on bytes that stand `offset` bytes behind the start of their payload, or takes it off.
-pub fn mask(bytes: &mut [u8], mut key: [u8; 4], offset: u64) {
-    key.rotate_left((offset % 4) as usize);
-    let [a, b, c, d] = key;
+pub fn mask(bytes: &mut [u8], key: [u8; 4], offset: u64) {
+    let [a, b, c, d] = turned(key, offset);
     // By words, which the compiler takes several of at once.
     let wide = [a, b, c, d, a, b, c, d];
     let word = u64::from_ne_bytes(wide);
@@ -371,6 +370,11 @@ pub fn mask(bytes: &mut [u8], mut key: [u8; 4], offset: u64) {
     for (byte, key) in rest.iter_mut().zip(wide) {
         *byte ^= key;
     }
+}
+
+/// The mask that falls on bytes so far behind the start of their payload.
+pub fn turned(key: [u8; 4], offset: u64) -> [u8; 4] {
+    u32::from_le_bytes(key).rotate_right((offset % 4) as u32 * 8).to_le_bytes()
 }
 
 /// The beginning of a payload without its mask, as much of it as there is room for.

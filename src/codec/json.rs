@@ -3,6 +3,8 @@
 //! app parses cannot differ. Nothing is kept but the kinds of the open brackets, one bit each: a packet of any size costs no
 //! memory, and depth costs no stack. Called by `relay` on the pieces of a message as they come.
 
+use super::frame;
+
 /// Follows one JSON text through its pieces, however they are cut.
 #[derive(Clone, Debug)]
 pub struct Scanner {
@@ -235,7 +237,12 @@ impl Scanner {
     /// of a whole block are looked at one by one before the next block is tried.
     fn text<const MASKED: bool>(&mut self, piece: Piece<'_, MASKED>, mut at: usize) -> Result<usize, JsonError> {
         loop {
-            at += piece.plain::<BLOCK>(at, piece.len());
+            let start = piece.plain::<BLOCK>(at, piece.len().min(at + BLOCK));
+            at += start;
+            if start > 0 {
+                at += piece.plain::<LARGE>(at, piece.len());
+                at += piece.plain::<BLOCK>(at, piece.len());
+            }
             let upto = piece.len().min(at + BLOCK);
             at += piece.plain::<MIDDLE>(at, upto);
             at += piece.plain::<SMALL>(at, upto.min(at + MIDDLE));
@@ -290,7 +297,7 @@ impl Scanner {
 #[derive(Clone, Copy)]
 struct Piece<'a, const MASKED: bool> {
     bytes: &'a [u8],
-    /// What falls on its first bytes, and again on those behind.
+    /// The mask that falls on its first bytes, and again on those behind.
     key: [u8; 4],
 }
 
@@ -307,15 +314,9 @@ impl<const MASKED: bool> Piece<'_, MASKED> {
     /// How much of `from..upto` is text that means itself, in whole blocks.
     fn plain<const SIZE: usize>(self, from: usize, upto: usize) -> usize {
         let mut keys = [0; SIZE];
-        keys.as_chunks_mut().0.fill(self.key_at(from).to_ne_bytes());
+        keys.as_chunks_mut().0.fill(frame::turned(self.key, from as u64).map(|key| key ^ TOGETHER));
         let blocks = self.bytes[from..upto].as_chunks().0;
         blocks.iter().position(|block| !is_plain(block, &keys)).unwrap_or(blocks.len()) * SIZE
-    }
-
-    /// What falls on four bytes from there on, with [`TOGETHER`] in it.
-    fn key_at(self, at: usize) -> u32 {
-        let key = u32::from_le_bytes(self.key).rotate_right(at as u32 % 4 * 8);
-        u32::from_ne_bytes(key.to_le_bytes()) ^ u32::from_ne_bytes([TOGETHER; 4])
     }
 }
 
@@ -431,6 +432,7 @@ fn is_space(byte: u8) -> bool {
 pub const MOST_DEPTH: u8 = 128;
 
 /// Bytes of text looked at together.
+const LARGE: usize = 256;
 const BLOCK: usize = 64;
 const MIDDLE: usize = 16;
 const SMALL: usize = 8;

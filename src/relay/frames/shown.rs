@@ -100,10 +100,7 @@ impl<'a> Iterator for Payloads<'a> {
 pub(super) fn watch(scanner: &mut Scanner, bytes: &[u8], key: Option<[u8; 4]>, offset: u64) -> Result<(), JsonError> {
     match key {
         None => scanner.feed(bytes),
-        Some(mut key) => {
-            key.rotate_left((offset % 4) as usize);
-            scanner.feed_masked(bytes, key)
-        }
+        Some(key) => scanner.feed_masked(bytes, frame::turned(key, offset)),
     }
 }
 

@@ -42,14 +42,12 @@ struct Habit {
 
 /// Longer ones are read anew each time.
 const LONGEST: usize = 31;
-/// Holds the beginning of a message that may be as long.
-const ROOM: usize = 32;
 
 impl Habit {
     /// Whether a message begins alike.
     fn fits(&self, message: Wire<'_>, changes: u32) -> bool {
         let beginning = &self.beginning[..usize::from(self.length)];
-        !beginning.is_empty() && self.changes == changes && message.first(&mut [0; ROOM]).starts_with(beginning)
+        !beginning.is_empty() && self.changes == changes && message.starts_with(beginning)
     }
 
     fn count(&mut self, bytes: u64, goes_on: bool) {

@@ -45,23 +45,19 @@ impl<'a> Wire<'a> {
         Self { bytes, key: [0; 4] }
     }
 
-    /// Its first bytes without their mask, as many as there is room for.
-    pub(super) fn first<const ROOM: usize>(self, room: &mut [u8; ROOM]) -> &[u8] {
-        match self.bytes.first_chunk() {
-            Some(first) => {
-                *room = *first;
-                frame::mask(room, self.key, 0);
-                room
-            }
-            None => frame::unmasked(room, self.bytes, self.key),
-        }
+    /// Whether it begins with these bytes, once unmasked.
+    pub(super) fn starts_with(self, beginning: &[u8]) -> bool {
+        let Some(start) = self.bytes.get(..beginning.len()) else { return false };
+        let (words, rest) = start.as_chunks();
+        let (wanted, wanted_rest) = beginning.as_chunks();
+        let word = |bytes: &[u8; 4]| u32::from_ne_bytes(*bytes);
+        words.iter().zip(wanted).all(|(is, wanted)| word(is) ^ word(wanted) == word(&self.key))
+            && rest.iter().zip(wanted_rest).zip(self.key).all(|((is, wanted), key)| is ^ wanted == key)
     }
 
     /// Feeds all but its first bytes, of which so many have been seen.
     pub(super) fn feed(self, scanner: &mut Scanner, seen: usize) -> Result<(), JsonError> {
-        let mut key = self.key;
-        key.rotate_left(seen % 4);
-        scanner.feed_masked(&self.bytes[seen..], key)
+        scanner.feed_masked(&self.bytes[seen..], frame::turned(self.key, seen as u64))
     }
 }
 

@@ -19,12 +19,11 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::{
     super::session::{Reason, Session},
     court::{Bar, Court, Judging},
-    sieve::Sieve,
     terms::{Ended, Moved, Opening, Terms},
     way::{Broken, ControlBudget, Fault, Way},
 };
 use crate::{
-    codec::frame::{Limits, Sender, Walker},
+    codec::frame::{Limits, Sender},
     relay::guard::Side,
 };
 
@@ -91,8 +90,8 @@ where
         Self {
             client: client.0,
             upstream: upstream.0,
-            up: Way::new(Walker::new(Sender::Client, terms.limits), client.1),
-            down: Way::new(Walker::new(Sender::Server, Limits::NONE), upstream.1),
+            up: Way::new(Side::Client, terms.limits, client.1),
+            down: Way::new(Side::App, Limits::NONE, upstream.1),
             opening,
             court: None,
             timer: Box::pin(tokio::time::sleep_until(now)),
@@ -116,10 +115,7 @@ where
 
     /// Has every message judged.
     pub fn judged_by(mut self, judging: Judging) -> Self {
-        let (mask, revision) = (self.terms.mask, judging.judged.revision);
-        self.up.judged_by(Sieve::new(Side::Client, revision, Some(mask)));
-        self.down.judged_by(Sieve::new(Side::App, revision, None));
-        let court = Court::new(judging, mask, &mut self.down.words, &mut self.up.words);
+        let court = Court::new(judging, self.terms.mask, &mut self.down.words, &mut self.up.words);
         self.court = Some(Box::new(court));
         self
     }

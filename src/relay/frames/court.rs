@@ -11,13 +11,13 @@ use std::{
 };
 
 use super::{
-    sieve::{self, Judge},
+    sieve::{self, Judge, Sieve, Sifted},
     words::Words,
 };
 use crate::{
     codec::{
         engine::Revision,
-        frame::{self, Header, Opcode, Sender},
+        frame::{self, Header, Opcode, Sender, Walker},
         json::JsonError,
     },
     relay::{
@@ -43,6 +43,9 @@ pub struct Judging {
 pub(super) struct Court {
     judged: Arc<Judged>,
     clerk: Clerk,
+    /// What the messages of each side go through.
+    client: Sieve,
+    app: Sieve,
 }
 
 /// What a court keeps beside the session it judges.
@@ -74,7 +77,7 @@ pub(super) struct Bar<'a> {
 }
 
 /// The same, while a read is sifted.
-pub(super) struct Hearing<'a> {
+struct Hearing<'a> {
     judged: &'a Judged,
     /// Held from the first message of a read to its last, unless the clerk must see to something.
     guard: Option<MutexGuard<'a, Guard>>,
@@ -99,7 +102,9 @@ impl Court {
             ended: None,
             has_changed: false,
         };
-        let mut court = Self { judged: judging.judged, clerk };
+        let sieve = |from, mask| Sieve::new(from, clerk.revision, mask);
+        let (client, app) = (sieve(Side::Client, Some(mask)), sieve(Side::App, None));
+        let mut court = Self { judged: judging.judged, clerk, client, app };
         if !judging.is_upgrade {
             court.clerk.take_over(&court.judged, to_client, to_app);
         }
@@ -128,7 +133,7 @@ impl Court {
 
     /// Takes what others have given the guard to say, and lets its questions get on.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, to_client: &mut Words, to_app: &mut Words) {
-        let Self { judged, clerk } = self;
+        let Self { judged, clerk, .. } = self;
         // A second upgrade may be tried while a first one dies: only the carriage that has the say listens.
         let is_rung = !clerk.has_say || judged.has_rung(&mut clerk.waker, cx.waker());
         if !is_rung && clerk.questions.is_empty() {
@@ -175,8 +180,16 @@ impl Court {
         self.clerk.ended.take()
     }
 
-    pub(super) fn may_inject(&self, to: Side) -> bool {
-        self.judged.guard().may_inject(to)
+    /// Whether a message of ours may stand where the last read of this side has ended.
+    pub(super) fn may_inject(&self, from: Side) -> bool {
+        self.sieve(from).is_between_messages() && self.judged.guard().may_inject(opposite(from))
+    }
+
+    pub(super) fn sieve(&self, from: Side) -> &Sieve {
+        match from {
+            Side::Client => &self.client,
+            Side::App => &self.app,
+        }
     }
 }
 
@@ -255,9 +268,14 @@ impl Drop for Court {
 }
 
 impl Bar<'_> {
-    pub(super) fn hearing<'a>(&'a mut self, from: Side, along: &'a mut Words, now: Instant) -> Hearing<'a> {
-        let Court { judged, clerk } = &mut *self.court;
-        Hearing { judged, guard: None, clerk, from, along, back: self.back, now }
+    /// Looks at a read of this side. `along` is what is to be said on its way.
+    pub(super) fn sift(&mut self, walker: &mut Walker, bytes: &[u8], (from, along): (Side, &mut Words), now: Instant) -> Sifted {
+        let Court { judged, clerk, client, app } = &mut *self.court;
+        let sieve = match from {
+            Side::Client => client,
+            Side::App => app,
+        };
+        sieve.sift(walker, bytes, &mut Hearing { judged, guard: None, clerk, from, along, back: self.back, now })
     }
 }
 
@@ -390,7 +408,7 @@ fn is_small(seen: &Seen<'_>, packet: &[u8]) -> bool {
 }
 
 /// The side that hears what this one says.
-pub(super) fn opposite(side: Side) -> Side {
+fn opposite(side: Side) -> Side {
     match side {
         Side::Client => Side::App,
         Side::App => Side::Client,

@@ -54,14 +54,15 @@ where
         // A session that still polls hears of it there.
         self.session.ending.tell(reason);
         self.leave(reason);
+        let court = self.court.as_deref();
         let torn = match sender {
             Sender::Client => &mut self.up,
             Sender::Server => &mut self.down,
         };
-        if !torn.is_between_messages() {
+        if !torn.is_between_messages(court) {
             torn.words.forget_messages();
         }
-        if !torn.is_at_boundary() {
+        if !torn.is_at_boundary(court) {
             torn.words.forget();
             torn.muted = true;
         }
@@ -110,7 +111,7 @@ where
         match sender {
             Sender::Client => {
                 self.give_up_opening();
-                if !self.up.is_between_messages() {
+                if !self.up.is_between_messages(self.court.as_deref()) {
                     self.up.words.forget_messages();
                 }
                 self.up.deaf = true;
@@ -122,7 +123,7 @@ where
                 self.down.deaf = true;
                 self.down.early = Vec::new();
                 self.up.muted = true;
-                if !self.down.is_between_messages() {
+                if !self.down.is_between_messages(self.court.as_deref()) {
                     self.down.words.forget_messages();
                 }
             }

@@ -83,11 +83,6 @@ impl Sieve {
         Self { from, revision, mask, course: Course::Between, grows: false, frame: Place::default() }
     }
 
-    /// Whose messages go through it.
-    pub fn from(&self) -> Side {
-        self.from
-    }
-
     /// Looks at a read that begins where the last one's `upto` ended.
     pub fn sift(&mut self, walker: &mut Walker, bytes: &[u8], judge: &mut impl Judge) -> Sifted {
         if matches!(self.course, Course::Halted { .. }) {

@@ -13,20 +13,19 @@ use tokio::{
 };
 
 use super::{
-    court::{Bar, Court, opposite},
-    sieve::{Pass, Sieve, Sifted},
+    court::{Bar, Court},
+    sieve::{Pass, Sifted},
     words::Words,
 };
 use crate::{
-    codec::frame::{FrameError, LONGEST_HELD, Scan, Walker},
-    relay::session::Reason,
+    codec::frame::{FrameError, LONGEST_HELD, Limits, Scan, Sender, Walker},
+    relay::{guard::Side, session::Reason},
 };
 
 /// One direction.
 pub(super) struct Way {
     pub(super) walker: Walker,
-    /// What messages go through in a judged session.
-    sieve: Option<Box<Sieve>>,
+    from: Side,
     /// What arrived together with the handshake, not looked at yet; and, for the app, what its first message is made of.
     pub(super) early: Vec<u8>,
     /// An unfinished header or control frame, to be looked at again with what follows.
@@ -97,10 +96,14 @@ thread_local! {
 }
 
 impl Way {
-    pub(super) fn new(walker: Walker, already: &[u8]) -> Self {
+    pub(super) fn new(from: Side, limits: Limits, already: &[u8]) -> Self {
+        let sender = match from {
+            Side::Client => Sender::Client,
+            Side::App => Sender::Server,
+        };
         Self {
-            walker,
-            sieve: None,
+            walker: Walker::new(sender, limits),
+            from,
             early: already.to_vec(),
             held: Vec::new(),
             waiting: Vec::new(),
@@ -119,11 +122,6 @@ impl Way {
         }
     }
 
-    /// Its messages are judged from here on.
-    pub(super) fn judged_by(&mut self, sieve: Sieve) {
-        self.sieve = Some(Box::new(sieve));
-    }
-
     /// What is passed on without being judged: the first packet, exchanged.
     pub(super) fn pass_unseen(&mut self, front: Vec<u8>) {
         let scan = self.walker.scan(&front);
@@ -134,16 +132,16 @@ impl Way {
     }
 
     /// Whether what was passed on ends with a whole frame.
-    pub(super) fn is_at_boundary(&self) -> bool {
-        match &self.sieve {
+    pub(super) fn is_at_boundary(&self, court: Option<&Court>) -> bool {
+        match court {
             None => self.walker.is_at_boundary(),
-            Some(sieve) => sieve.is_at_boundary(&self.walker),
+            Some(court) => court.sieve(self.from).is_at_boundary(&self.walker),
         }
     }
 
     /// Whether what was passed on ends with a whole message.
-    pub(super) fn is_between_messages(&self) -> bool {
-        self.sieve.as_ref().is_none_or(|sieve| sieve.is_between_messages())
+    pub(super) fn is_between_messages(&self, court: Option<&Court>) -> bool {
+        court.is_none_or(|court| court.sieve(self.from).is_between_messages())
     }
 
     /// Whether a frame of ours could go out right now.
@@ -151,11 +149,9 @@ impl Way {
         if self.words.is_empty() || !self.waiting.is_empty() || !self.may_speak() {
             return false;
         }
-        match (&self.sieve, court) {
-            (Some(sieve), Some(court)) if self.words.has_messages() => {
-                sieve.is_between_messages() && court.may_inject(opposite(sieve.from()))
-            }
-            _ => self.is_at_boundary(),
+        match court {
+            Some(court) if self.words.has_messages() => court.may_inject(self.from),
+            _ => self.is_at_boundary(court),
         }
     }
 
@@ -296,9 +292,8 @@ impl Way {
 
     /// What may go on of a read: all that has the right form, in a judged session by the guard's leave.
     fn look(&mut self, bytes: &[u8], bar: &mut Option<Bar<'_>>, now: Instant) -> Sifted {
-        if let (Some(sieve), Some(bar)) = (&mut self.sieve, bar) {
-            let mut hearing = bar.hearing(sieve.from(), &mut self.words, now.into_std());
-            return sieve.sift(&mut self.walker, bytes, &mut hearing);
+        if let Some(bar) = bar {
+            return bar.sift(&mut self.walker, bytes, (self.from, &mut self.words), now.into_std());
         }
         let scan = self.walker.scan(bytes);
         Sifted { pass: Pass::First(scan.upto), scan, broken: None }

@@ -1,9 +1,9 @@
-//! JSON as RFC 8259 has it and nothing else, checked while it passes: the data of Socket.IO packets. What servers read
-//! differently (NaN, what follows the value, bytes that are not UTF-8) is refused here, so that what was judged and what the
-//! app parses cannot differ. Nothing is kept but the kinds of the open brackets, one bit each: a packet of any size costs no
-//! memory, and depth costs no stack. Called by `relay` on the pieces of a message as they come.
+//! Follows JSON through its pieces: where it stands between them is all that is kept.
 
-use super::frame;
+use super::{
+    JsonError, Top,
+    strings::{Due, Piece, Stop, is_short_escape},
+};
 
 /// Follows one JSON text through its pieces, however they are cut.
 #[derive(Clone, Debug)]
@@ -17,42 +17,6 @@ pub struct Scanner {
     objects: u128,
     /// The string being read is the name of a member.
     in_name: bool,
-}
-
-/// What the text must be.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Top {
-    Array,
-    Object,
-    Any,
-}
-
-/// Why a text is not JSON, or not what was asked for. Its sender is to blame.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
-pub enum JsonError {
-    #[error("the JSON is of another kind than belongs here")]
-    Top,
-    #[error("the JSON is not well formed")]
-    Syntax,
-    #[error("a number is not written as JSON has it")]
-    Number,
-    #[error("a string has an escape that JSON does not know")]
-    Escape,
-    #[error("a string has a control character in it")]
-    Control,
-    #[error("a string is not UTF-8")]
-    NotUtf8,
-    #[error("the JSON is nested deeper than allowed")]
-    TooDeep,
-    #[error("something follows the JSON")]
-    Trailing,
-    #[error("the JSON ends before it is whole")]
-    Short,
-}
-
-/// A text as a JSON string, quotes and all.
-pub fn text(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 impl Scanner {
@@ -91,18 +55,32 @@ impl Scanner {
     }
 
     fn read<const MASKED: bool>(&mut self, piece: Piece<'_, MASKED>) -> Result<(), JsonError> {
-        let fed = self.follow(piece);
+        // What changes with nearly every byte changes in registers.
+        let mut scanner = self.clone();
+        let fed = scanner.follow(piece);
         if let Err(error) = fed {
-            self.state = State::Wrong(error);
+            scanner.state = State::Wrong(error);
         }
+        *self = scanner;
         fed
     }
 
+    #[inline(always)]
     fn follow<const MASKED: bool>(&mut self, piece: Piece<'_, MASKED>) -> Result<(), JsonError> {
         let mut at = 0;
         while let Some(byte) = piece.get(at) {
             match self.state {
-                State::Text => at = self.text(piece, at)?,
+                State::Text => {
+                    let (upto, stop) = piece.text(at)?;
+                    at = upto;
+                    self.state = match stop {
+                        Stop::Quote if self.in_name => State::Colon,
+                        Stop::Quote => State::After,
+                        Stop::Escape => State::Escape,
+                        Stop::Inside(due) => State::Inside(due),
+                        Stop::Short => State::Text,
+                    };
+                }
                 _ => at += usize::from(self.step(byte)?),
             }
         }
@@ -110,6 +88,7 @@ impl Scanner {
     }
 
     /// One byte outside a string's plain text; false when it ends a number and is to be looked at once more.
+    #[inline(always)]
     fn step(&mut self, byte: u8) -> Result<bool, JsonError> {
         self.state = match self.state {
             State::Value | State::Element | State::FirstName | State::Name | State::Colon | State::After if is_space(byte) => {
@@ -174,6 +153,7 @@ impl Scanner {
     }
 
     /// The first byte of a value.
+    #[inline(always)]
     fn value(&mut self, byte: u8) -> Result<State, JsonError> {
         let is_wanted = self.depth > 0
             || match self.top {
@@ -202,6 +182,7 @@ impl Scanner {
     }
 
     /// What follows a whole value.
+    #[inline(always)]
     fn after(&mut self, byte: u8) -> Result<State, JsonError> {
         let in_object = self.objects & 1 == 1;
         match byte {
@@ -214,6 +195,7 @@ impl Scanner {
         }
     }
 
+    #[inline(always)]
     fn open(&mut self, is_object: bool) -> Result<State, JsonError> {
         if self.depth >= self.most {
             return Err(JsonError::TooDeep);
@@ -223,6 +205,7 @@ impl Scanner {
         Ok(if is_object { State::FirstName } else { State::Element })
     }
 
+    #[inline(always)]
     fn close(&mut self, is_object: bool) -> Result<State, JsonError> {
         if self.depth == 0 || (self.objects & 1 == 1) != is_object {
             return Err(JsonError::Syntax);
@@ -230,93 +213,6 @@ impl Scanner {
         self.depth -= 1;
         self.objects >>= 1;
         Ok(State::After)
-    }
-
-    /// Passes over a string's text from `at` on, up to its end, to an escape or a character that is cut, or to the end of the
-    /// piece; how far. Most text is plain, which is seen a block at a time, and its end in smaller ones; where it is not, the bytes
-    /// of a whole block are looked at one by one before the next block is tried.
-    fn text<const MASKED: bool>(&mut self, piece: Piece<'_, MASKED>, mut at: usize) -> Result<usize, JsonError> {
-        loop {
-            let start = piece.plain::<BLOCK>(at, piece.len().min(at + BLOCK));
-            at += start;
-            if start > 0 {
-                at += piece.plain::<LARGE>(at, piece.len());
-                at += piece.plain::<BLOCK>(at, piece.len());
-            }
-            let upto = piece.len().min(at + BLOCK);
-            at += piece.plain::<MIDDLE>(at, upto);
-            at += piece.plain::<SMALL>(at, upto.min(at + MIDDLE));
-            while at < upto
-                && let Some(byte) = piece.get(at)
-            {
-                match byte {
-                    b'"' => {
-                        self.state = if self.in_name { State::Colon } else { State::After };
-                        return Ok(at + 1);
-                    }
-                    b'\\' if piece.get(at + 1).is_some_and(is_short_escape) => at += 2,
-                    b'\\' => {
-                        self.state = State::Escape;
-                        return Ok(at + 1);
-                    }
-                    0x20..=0x7f => at += 1,
-                    0x00..=0x1f => return Err(JsonError::Control),
-                    lead => match self.character(lead, piece, at + 1)? {
-                        Some(behind) => at = behind,
-                        None => return Ok(piece.len()),
-                    },
-                }
-            }
-            if at == piece.len() {
-                return Ok(at);
-            }
-        }
-    }
-
-    /// Where a character that is not ASCII ends; `None` when the piece ends within it.
-    fn character<const MASKED: bool>(
-        &mut self,
-        lead: u8,
-        piece: Piece<'_, MASKED>,
-        mut at: usize,
-    ) -> Result<Option<usize>, JsonError> {
-        let mut due = Due::after(lead).ok_or(JsonError::NotUtf8)?;
-        while let Some(byte) = piece.get(at) {
-            at += 1;
-            due = match due.follow(byte).ok_or(JsonError::NotUtf8)? {
-                Some(due) => due,
-                None => return Ok(Some(at)),
-            };
-        }
-        self.state = State::Inside(due);
-        Ok(None)
-    }
-}
-
-/// A piece of a text as it stands on the wire, under a mask or not.
-#[derive(Clone, Copy)]
-struct Piece<'a, const MASKED: bool> {
-    bytes: &'a [u8],
-    /// The mask that falls on its first bytes, and again on those behind.
-    key: [u8; 4],
-}
-
-impl<const MASKED: bool> Piece<'_, MASKED> {
-    fn len(self) -> usize {
-        self.bytes.len()
-    }
-
-    fn get(self, at: usize) -> Option<u8> {
-        let byte = *self.bytes.get(at)?;
-        Some(if MASKED { byte ^ self.key[at % 4] } else { byte })
-    }
-
-    /// How much of `from..upto` is text that means itself, in whole blocks.
-    fn plain<const SIZE: usize>(self, from: usize, upto: usize) -> usize {
-        let mut keys = [0; SIZE];
-        keys.as_chunks_mut().0.fill(frame::turned(self.key, from as u64).map(|key| key ^ TOGETHER));
-        let blocks = self.bytes[from..upto].as_chunks().0;
-        blocks.iter().position(|block| !is_plain(block, &keys)).unwrap_or(blocks.len()) * SIZE
     }
 }
 
@@ -375,64 +271,9 @@ impl Word {
     }
 }
 
-/// The bytes that must still come of a UTF-8 character, and between which the next must be (RFC 3629 section 4).
-#[derive(Clone, Copy, Debug)]
-struct Due {
-    left: u8,
-    low: u8,
-    high: u8,
-}
-
-impl Due {
-    fn after(lead: u8) -> Option<Self> {
-        let (left, low, high) = match lead {
-            0xc2..=0xdf => (1, 0x80, 0xbf),
-            0xe0 => (2, 0xa0, 0xbf),
-            0xed => (2, 0x80, 0x9f),
-            0xe1..=0xef => (2, 0x80, 0xbf),
-            0xf0 => (3, 0x90, 0xbf),
-            0xf1..=0xf3 => (3, 0x80, 0xbf),
-            0xf4 => (3, 0x80, 0x8f),
-            _ => return None,
-        };
-        Some(Self { left, low, high })
-    }
-
-    /// What is due after one more byte (nothing: the character is whole), unless the byte is wrong.
-    fn follow(self, byte: u8) -> Option<Option<Self>> {
-        let is_due = (self.low..=self.high).contains(&byte);
-        is_due.then(|| (self.left > 1).then(|| Self { left: self.left - 1, low: 0x80, high: 0xbf }))
-    }
-}
-
-/// Whether a block is text that means itself. Without branches, so that the compiler compares many bytes at once. As a signed
-/// number a byte from 0x80 on is below the space too.
-fn is_plain<const SIZE: usize>(block: &[u8; SIZE], keys: &[u8; SIZE]) -> bool {
-    let mut special = false;
-    for (byte, key) in block.iter().zip(keys) {
-        let byte = byte ^ key;
-        special |= byte.cast_signed() <= (b'"' ^ TOGETHER).cast_signed() || byte == b'\\' ^ TOGETHER;
-    }
-    !special
-}
-
-/// Brings the quote down to where the space was, next to the control characters, and none of these across: one comparison finds
-/// all of them.
-const TOGETHER: u8 = 0x02;
-
-fn is_short_escape(byte: u8) -> bool {
-    matches!(byte, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')
-}
-
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 /// As many brackets as there are bits to remember them.
 pub const MOST_DEPTH: u8 = 128;
-
-/// Bytes of text looked at together.
-const LARGE: usize = 256;
-const BLOCK: usize = 64;
-const MIDDLE: usize = 16;
-const SMALL: usize = 8;

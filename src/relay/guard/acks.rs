@@ -16,6 +16,8 @@ struct Waiting {
 const MOST: usize = 16;
 
 impl Acks {
+    pub const NONE: Self = Self(Vec::new());
+
     pub fn asked(&mut self, namespace: &str, id: u64, now: Instant) {
         if self.0.len() >= MOST {
             self.0.remove(0);

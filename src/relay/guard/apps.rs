@@ -115,7 +115,7 @@ impl Guard {
             }
             Kind::Event | Kind::BinaryEvent => self.app_event(spoken),
             Kind::Ack | Kind::BinaryAck => {
-                if let Some(took) = spoken.id.and_then(|id| self.acks.answered(namespace, id, now)) {
+                if let Some(took) = spoken.id.and_then(|id| self.seldom.acks.answered(namespace, id, now)) {
                     self.rules.tally.acked(took);
                 }
                 self.expect_app(spoken, Fate::Pass);

@@ -116,12 +116,12 @@ impl Guard {
             return self.refuse(spoken.namespace, &Refused::because(Refusal::TokenAbsent, detail), now);
         };
         self.spaces.set(spoken.namespace, Standing::Asking);
-        self.asked.push(Asked { number: 0, namespace: spoken.namespace.into(), about: About::Others(packet) });
+        self.seldom.asked.push(Asked { number: 0, namespace: spoken.namespace.into(), about: About::Others(packet) });
         Verdict::Drop
     }
 
     fn awaits_somebody(&self) -> bool {
-        self.asked.iter().any(|asked| matches!(asked.about, About::Connect { .. }))
+        self.seldom.asked.iter().any(|asked| matches!(asked.about, About::Connect { .. }))
     }
 
     /// A CONNECT packet that waits, unless too many bytes do.
@@ -130,7 +130,7 @@ impl Guard {
             Words::Text { .. } => Message::Text(socket::connect(spoken.namespace, spoken.json().filter(|json| !json.is_empty()))),
             Words::Pack { message, .. } => Message::Binary(message.to_vec()),
         };
-        let waiting: usize = self.asked.iter().map(Asked::len).sum();
+        let waiting: usize = self.seldom.asked.iter().map(Asked::len).sum();
         (waiting + packet.len() <= spaces::HELD_BYTES).then_some(packet)
     }
 
@@ -142,7 +142,7 @@ impl Guard {
             About::Connect { .. } | About::Others(_) => Purpose::Connect,
             About::Refresh(_) => Purpose::Refresh,
         };
-        self.asked.push(Asked { number, namespace: namespace.into(), about });
+        self.seldom.asked.push(Asked { number, namespace: namespace.into(), about });
         self.want(Out::Ask(Question { number, token, purpose }));
     }
 
@@ -162,8 +162,8 @@ impl Guard {
 
     /// Whom the token of a question names, or why nobody.
     pub fn answered(&mut self, number: u32, who: Result<Identity, Refused>, now: Instant, clock: SystemTime) {
-        let Some(at) = self.asked.iter().position(|asked| asked.number == number && number != 0) else { return };
-        let asked = self.asked.remove(at);
+        let Some(at) = self.seldom.asked.iter().position(|asked| asked.number == number && number != 0) else { return };
+        let asked = self.seldom.asked.remove(at);
         if self.is_over() {
             return;
         }
@@ -229,8 +229,8 @@ impl Guard {
         if self.identity.is_none() && self.awaits_somebody() {
             return;
         }
-        while let Some(at) = self.asked.iter().position(|asked| matches!(asked.about, About::Others(_))) {
-            let asked = self.asked.remove(at);
+        while let Some(at) = self.seldom.asked.iter().position(|asked| matches!(asked.about, About::Others(_))) {
+            let asked = self.seldom.asked.remove(at);
             let About::Others(packet) = asked.about else { return };
             if self.spaces.is_left(&asked.namespace) {
                 self.spaces.remove(&asked.namespace);

@@ -10,12 +10,11 @@ use zeroize::Zeroizing;
 
 use super::{
     Message, Out, Rules, Seen, Side, Verdict, Wire,
-    acks::Acks,
     asked::Asked,
     attachments::{Due, Fate},
     habit::Habits,
-    notes::Notes,
     say,
+    seldom::Seldom,
     spaces::Spaces,
     spoken::Spoken,
 };
@@ -61,7 +60,6 @@ pub struct Guard {
     pub(super) meter: Meter,
     /// Whose limits its messages count against.
     pub(super) payer: Payer,
-    pub(super) acks: Acks,
     /// Answers that the app has asked for and not got.
     pub(super) owed: u32,
     pub(super) questions: u32,
@@ -71,13 +69,12 @@ pub struct Guard {
     pub(super) shown: Option<Zeroizing<String>>,
     /// Whom that token named when it was accepted.
     pub(super) vouched: Option<Box<Identity>>,
-    pub(super) asked: Vec<Asked>,
+    pub(super) seldom: Seldom,
     pub(super) opened: Instant,
     pub(super) address: IpAddr,
     pub(super) is_warned: bool,
     /// As logs name the session.
     name: Box<str>,
-    notes: Notes,
 }
 
 /// What a session begins with.
@@ -110,9 +107,7 @@ impl Guard {
             identity: start.identity,
             shown: start.shown,
             spaces: Spaces::default(),
-            asked: Vec::new(),
             meter,
-            acks: Acks::default(),
             habits: Habits::default(),
             up: Due::default(),
             down: Due::default(),
@@ -125,7 +120,7 @@ impl Guard {
             is_warned: false,
             is_ended: false,
             name: start.name.into(),
-            notes: Notes::default(),
+            seldom: Seldom::default(),
         };
         if guard.is_three() {
             guard.expect_main(now);
@@ -237,7 +232,7 @@ impl Guard {
             Out::Ask(question) => question.token.len(),
             Out::End(_) => 0,
         });
-        self.spaces.kept() + self.asked.iter().map(Asked::len).sum::<usize>() + outs.sum::<usize>()
+        self.spaces.kept() + self.seldom.asked.iter().map(Asked::len).sum::<usize>() + outs.sum::<usize>()
     }
 
     /// Whether its client may not be listened to any more.
@@ -295,7 +290,7 @@ impl Guard {
     /// Counts a refusal and leaves a line about it, unless there has just been one like it. `shadow`: it was let through.
     pub(super) fn note(&mut self, refusal: Refusal, detail: &str, shadow: bool, now: Instant) {
         self.rules.tally.refused(refusal, shadow);
-        if let Some(left_out) = self.notes.admit(refusal, shadow, detail, now) {
+        if let Some(left_out) = self.seldom.notes.admit(refusal, shadow, detail, now) {
             record::packet(&self.record_of(refusal, detail, shadow), left_out);
         }
     }
@@ -316,7 +311,7 @@ impl Drop for Guard {
     /// Nothing is left out without a word.
     fn drop(&mut self) {
         self.pause();
-        for kind in self.notes.left_out() {
+        for kind in self.seldom.notes.left_out() {
             record::packets_left_out(&self.record_of(kind.refusal, &kind.rule, kind.shadow), kind.left_out);
         }
     }

@@ -105,7 +105,7 @@ impl Guard {
         }
         self.rules.tally.event(Side::Client, &name);
         if let Some(id) = spoken.id {
-            self.acks.asked(namespace, id, now);
+            self.seldom.acks.asked(namespace, id, now);
         }
         let most = size.unwrap_or(u64::MAX).min(self.rules.max_payload);
         self.expect_client(spoken, Fate::Pass, most.saturating_sub(length));
@@ -176,7 +176,7 @@ impl Guard {
         if let Err(too_much) = self.count((spoken.namespace, None), 0, now) {
             return self.deny_over(spoken, &too_much, now);
         }
-        let is_asked = self.asked.iter().any(|asked| matches!(asked.about, About::Refresh(_)));
+        let is_asked = self.seldom.asked.iter().any(|asked| matches!(asked.about, About::Refresh(_)));
         let token = match &spoken.words {
             Words::Text { .. } => second_text(spoken.json().unwrap_or_default()),
             Words::Pack { packet, message } => match msgpack::argument(&message[packet.data.clone()], 1) {

@@ -18,6 +18,7 @@ mod payloads;
 mod placeholders;
 mod rules;
 mod say;
+mod seldom;
 mod spaces;
 mod spoken;
 mod tally;

@@ -22,6 +22,8 @@ pub(super) struct Kind {
 }
 
 impl Notes {
+    pub const NONE: Self = Self { kinds: Vec::new() };
+
     /// Whether a packet gets a line; then how many like it had none since the last.
     pub fn admit(&mut self, refusal: Refusal, shadow: bool, detail: &str, now: Instant) -> Option<u64> {
         let rule = rule_of(detail);

@@ -50,9 +50,9 @@ enum State {
     Unopened(Box<First>),
     #[default]
     Opening,
-    Polling(Seat),
+    Polling(Box<Seat>),
     /// With the seat it had before, where it was upgraded.
-    WebSocket(Option<Seat>),
+    WebSocket(Option<Box<Seat>>),
     Gone,
 }
 
@@ -77,7 +77,7 @@ impl App {
 
     /// It is open by polling.
     pub fn polls(&self, seat: Seat) {
-        *self.state() = State::Polling(seat);
+        *self.state() = State::Polling(Box::new(seat));
     }
 
     /// It is open by WebSocket, or goes on as one.
@@ -108,7 +108,7 @@ impl App {
     /// Where it is asked for by polling, when it was ever.
     pub fn seat(&self) -> Option<Seat> {
         match &*self.state() {
-            State::Polling(seat) | State::WebSocket(Some(seat)) => Some(seat.clone()),
+            State::Polling(seat) | State::WebSocket(Some(seat)) => Some(Seat::clone(seat)),
             State::Unopened(_) | State::Opening | State::WebSocket(None) | State::Gone => None,
         }
     }

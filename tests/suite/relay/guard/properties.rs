@@ -49,10 +49,10 @@ fn these_sessions_get_somewhere() {
 
 #[test]
 fn a_judged_session_is_small() {
-    assert!(size_of::<Guard>() <= 544, "{}", size_of::<Guard>());
+    assert!(size_of::<Guard>() <= 480, "{}", size_of::<Guard>());
     // With the counts of who shares it, what allocators round up to.
     let size = size_of::<Judged>() + 2 * size_of::<usize>();
-    assert!(size <= 768, "{size}");
+    assert!(size <= 640, "{size}");
 }
 
 #[test]

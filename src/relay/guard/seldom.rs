@@ -1,0 +1,34 @@
+//! What few sessions have anything of, and those not for long: kept apart, so that the others have no room set aside for it.
+
+use std::ops::{Deref, DerefMut};
+
+use super::{acks::Acks, asked::Asked, notes::Notes};
+
+/// Made when something of it is first written.
+#[derive(Default)]
+pub(super) struct Seldom(Option<Box<Kept>>);
+
+/// What is seldom kept.
+#[derive(Default)]
+pub(super) struct Kept {
+    /// Tokens that are being judged.
+    pub asked: Vec<Asked>,
+    /// Answers of the app that are waited for.
+    pub acks: Acks,
+    pub notes: Notes,
+}
+
+impl Deref for Seldom {
+    type Target = Kept;
+
+    fn deref(&self) -> &Kept {
+        static NOTHING: Kept = Kept { asked: Vec::new(), acks: Acks::NONE, notes: Notes::NONE };
+        self.0.as_deref().unwrap_or(&NOTHING)
+    }
+}
+
+impl DerefMut for Seldom {
+    fn deref_mut(&mut self) -> &mut Kept {
+        self.0.get_or_insert_default()
+    }
+}

@@ -15,11 +15,11 @@ use governor::{
 };
 use prometheus_client::metrics::counter::Counter;
 
-use super::key::Key;
+use super::key::{Hashed, Key};
 
 /// Buckets with a cap. The cap is soft by as many keys as threads arrive with a new one at the same moment.
 pub(super) struct Buckets {
-    own: DashMapStateStore<Key>,
+    own: DashMapStateStore<Key, Hashed>,
     shared: InMemoryState,
     keys: Arc<AtomicUsize>,
     overflowed: Counter,

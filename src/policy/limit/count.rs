@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::key::Key;
+use super::key::{Hashed, Key};
 
 /// How many each key holds.
 #[derive(Debug, Default)]
@@ -87,7 +87,7 @@ impl Drop for Counted {
 
 #[derive(Debug, Default)]
 struct Held {
-    own: HashMap<Key, usize>,
+    own: HashMap<Key, usize, Hashed>,
     shared: usize,
 }
 

@@ -120,7 +120,7 @@ impl Limiter {
         if self.is_exempt(address) {
             return Ok(());
         }
-        self.address_rate.admit(Key::address(address), now).map_err(|after| Wait { bound: Bound::AddressRate, after })
+        self.address_rate.admit(self.address(address), now).map_err(|after| Wait { bound: Bound::AddressRate, after })
     }
 
     /// One more handshake of this user, from whatever address. `user` is all that tells them from others.
@@ -131,7 +131,7 @@ impl Limiter {
     /// One more session of this address, for as long as the permit lives.
     pub fn hold_address_session(&self, address: IpAddr) -> Result<Permit, Full> {
         let most = self.address_sessions.filter(|_| !self.is_exempt(address));
-        self.hold(&self.tally.address_sessions, Key::address(address), most, Bound::AddressSessions)
+        self.hold(&self.tally.address_sessions, self.address(address), most, Bound::AddressSessions)
     }
 
     /// One more session of this user, for as long as the permit lives.
@@ -166,7 +166,7 @@ impl Limiter {
             return Err(Full { bound: Bound::Waiting });
         }
         let of_address = (of_address > 0 && !self.is_exempt(address)).then_some(of_address);
-        let of_address = self.hold(&self.tally.waiting_addresses, Key::address(address), of_address, Bound::AddressWaiting)?;
+        let of_address = self.hold(&self.tally.waiting_addresses, self.address(address), of_address, Bound::AddressWaiting)?;
         Ok(vec![permit, of_address])
     }
 
@@ -195,7 +195,7 @@ impl Limiter {
 
     /// Sessions of this address (or its /64) now.
     pub fn address_sessions(&self, address: IpAddr) -> usize {
-        self.tally.address_sessions.count(Key::address(address))
+        self.tally.address_sessions.count(self.address(address))
     }
 
     /// Handshakes on their way now.
@@ -214,6 +214,10 @@ impl Limiter {
 
     fn key(&self, user: impl Hash) -> Key {
         Key::user(user, &self.tally.secret)
+    }
+
+    fn address(&self, address: IpAddr) -> Key {
+        Key::address(address, &self.tally.secret)
     }
 
     fn is_exempt(&self, address: IpAddr) -> bool {
@@ -252,7 +256,7 @@ struct Tally {
     waiting: Arc<AtomicUsize>,
     waiting_addresses: Arc<Counts>,
     overflowed: Counter,
-    /// Renewed limiters must know their users again.
+    /// Renewed limiters must know their users and addresses again.
     secret: RandomState,
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hash::RandomState,
     net::{IpAddr, Ipv6Addr},
     sync::Arc,
     time::{Duration, Instant},
@@ -46,9 +47,13 @@ fn addresses_share_a_key_exactly_when_they_are_one_customer() {
         ("2001:db8:1:2::1", "2001:db8:1:3::1", false),
         ("::1", "0.0.0.1", false),
     ];
+    let (secret, other) = (RandomState::new(), RandomState::new());
     for (left, right, is_same) in cases {
-        assert_eq!(Key::address(address(left)) == Key::address(address(right)), is_same, "{left} and {right}");
+        let key = |text| Key::address(address(text), &secret);
+        assert_eq!(key(left) == key(right), is_same, "{left} and {right}");
+        assert_ne!(key(left), Key::address(address(left), &other), "nobody can tell from outside who shares a place");
     }
+    assert_ne!(Key::address(address("0.0.0.7"), &secret), Key::user(7_u32, &secret), "users are no addresses");
 }
 
 #[test]

@@ -131,7 +131,10 @@ impl PacketLimits {
     pub fn payer(&self, user: Option<impl Hash>, address: IpAddr) -> Payer {
         let canonical = address.to_canonical();
         let is_exempt = self.exempt.iter().any(|net| net.contains(&canonical));
-        Payer { user: user.map(|user| Key::user(user, &self.secret)), address: (!is_exempt).then(|| Key::address(address)) }
+        Payer {
+            user: user.map(|user| Key::user(user, &self.secret)),
+            address: (!is_exempt).then(|| Key::address(address, &self.secret)),
+        }
     }
 
     /// Whether these limits are a reason to look into sessions at all. The defaults are none.

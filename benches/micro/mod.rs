@@ -57,7 +57,10 @@ macro_rules! every_room {
             seal { seal, open, forged, key, mark }
             origin { listed, wildcard, own, absent, stranger, grant_tag, preflight }
             auth { hs256, es256, rs256, forged_hs256, same_token, find }
-            judged { client_event_64, client_event_1_kib, client_event_16_kib, client_event_16_kib_in_two_reads, app_event_64, app_event_16_kib }
+            judged {
+                client_event_64, client_event_1_kib, client_event_16_kib, client_event_16_kib_in_two_reads, client_values_1_kib,
+                client_events_of_two_names_64, client_event_of_a_long_name_64, app_event_64, app_event_16_kib
+            }
             limit { address, user, refused, handshake_permit, session_permit }
             head { polling, polling_engine, websocket, websocket_engine, refused_path, query_one, query_without, forwarded_client }
             outgoing { polling, websocket, plain_http }

@@ -1,7 +1,7 @@
 //! Follows JSON through its pieces: where it stands between them is all that is kept.
 
 use super::{
-    JsonError, Top,
+    JsonError,
     strings::{Due, Piece, Stop, is_short_escape},
 };
 
@@ -17,6 +17,14 @@ pub struct Scanner {
     objects: u128,
     /// The string being read is the name of a member.
     in_name: bool,
+}
+
+/// What the text must be.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Top {
+    Array,
+    Object,
+    Any,
 }
 
 impl Scanner {

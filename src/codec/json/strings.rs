@@ -1,8 +1,13 @@
 //! The text of JSON strings, which is most of what is sent: passed over in words and blocks as far as it means itself, under a mask
-//! as well as without one.
+//! as well as without one; and written.
 
 use super::JsonError;
 use crate::codec::frame;
+
+/// A text as a JSON string, quotes and all.
+pub fn text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
 
 /// A piece of a text as it stands on the wire, under a mask or not.
 #[derive(Clone, Copy)]
@@ -32,8 +37,9 @@ impl<const MASKED: bool> Piece<'_, MASKED> {
                 b'\\' if self.get(at + 1).is_some_and(is_short_escape) => at += 2,
                 b'\\' => return Ok((at + 1, Stop::Escape)),
                 0x00..=0x1f => return Err(JsonError::Control),
+                0x20..=0x7f => at += 1,
                 // As many characters as stand here beyond ASCII.
-                _ => {
+                0x80.. => {
                     while let Some(lead @ 0x80..) = self.get(at) {
                         let (behind, due) = self.character(lead, at + 1)?;
                         at = behind;

@@ -180,8 +180,8 @@ impl Court {
         self.clerk.ended.take()
     }
 
-    /// Whether a message of ours may stand where the last read of this side has ended.
-    pub(super) fn may_inject(&self, from: Side) -> bool {
+    /// Whether a message of ours may follow where the last read of this side has ended.
+    pub(super) fn may_follow(&self, from: Side) -> bool {
         self.sieve(from).is_between_messages() && self.judged.guard().may_inject(opposite(from))
     }
 
@@ -280,13 +280,13 @@ impl Bar<'_> {
 }
 
 impl Judge for Hearing<'_> {
-    fn judge_again(&mut self, from: Side, message: Wire<'_>) -> Option<Verdict> {
+    fn judge_known(&mut self, from: Side, message: Wire<'_>) -> Option<Verdict> {
         if self.clerk.in_front {
             return None;
         }
         let now = self.now;
         let guard = self.guard();
-        let verdict = guard.judge_again(from, message, Extent::Whole, now)?;
+        let verdict = guard.judge_known(from, message, Extent::Whole, now)?;
         if guard.has_news() {
             self.hear();
         }

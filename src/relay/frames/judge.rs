@@ -11,7 +11,7 @@ use crate::{
 /// Whoever judges what a sieve shows.
 pub trait Judge {
     /// Judges a whole text message of this side as it came, if that can be told by how it begins. `None`: it is to be shown.
-    fn judge_again(&mut self, from: Side, message: Wire<'_>) -> Option<Verdict>;
+    fn judge_known(&mut self, from: Side, message: Wire<'_>) -> Option<Verdict>;
 
     fn judge(&mut self, seen: &Seen<'_>) -> Verdict;
 

@@ -1,6 +1,7 @@
 //! The sieve of one direction of a judged session: bytes go in, and out comes what may go on. It follows the frames by the
-//! direction's [`Walker`], shows each data message's first bytes to the judge, unmasked, and does as that says; of one that stands
-//! whole in a read the rest is lent under its mask. While everything of a read passes nothing is copied; a message that is not
+//! direction's [`Walker`], shows each data message's first bytes to the judge, unmasked, and does as that says. Of one that stands
+//! whole in a read the judge is asked first, as it came, whether it knows such messages; where not, its rest is lent under its mask.
+//! While everything of a read passes nothing is copied; a message that is not
 //! decided yet is kept back in its raw frames, control frames go ahead of it. Pure: the way that owns it reads and writes.
 //!
 //! What comes out does not depend on how the bytes were cut into reads, but for where a control frame stands beside a message that
@@ -171,7 +172,7 @@ impl Sieve {
 
     fn judge_whole(&self, header: &Header, payload: &[u8], judge: &mut impl Judge) -> Verdict {
         if header.opcode == Opcode::Text
-            && let Some(verdict) = judge.judge_again(self.from, Wire { bytes: payload, key: header.mask.unwrap_or_default() })
+            && let Some(verdict) = judge.judge_known(self.from, Wire { bytes: payload, key: header.mask.unwrap_or_default() })
         {
             return verdict;
         }

@@ -150,7 +150,7 @@ impl Way {
             return false;
         }
         match court {
-            Some(court) if self.words.has_messages() => court.may_inject(self.from),
+            Some(court) if self.words.has_messages() => court.may_follow(self.from),
             _ => self.is_at_boundary(court),
         }
     }

@@ -130,10 +130,10 @@ impl Guard {
 
     /// Judges what has been seen of a message. Shown again with more of it after [`Verdict::More`].
     pub fn judge(&mut self, seen: &Seen<'_>, now: Instant) -> Verdict {
-        // Of one that lies here under its mask it was asked before.
+        // Who lends a message under its mask has asked before, and need not have unmasked anything.
         if seen.is_text
             && seen.wire.is_none()
-            && let Some(verdict) = self.judge_again(seen.from, Wire::plain(seen.bytes), seen.extent, now)
+            && let Some(verdict) = self.judge_known(seen.from, Wire::plain(seen.bytes), seen.extent, now)
         {
             return verdict;
         }

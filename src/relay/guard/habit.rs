@@ -14,7 +14,7 @@ use super::{
     tally::{Came, Slots},
 };
 use crate::{
-    codec::{frame, json::Scanner},
+    codec::json::Scanner,
     policy::limit::{Bounds, Excess},
 };
 
@@ -58,13 +58,14 @@ impl Habit {
 }
 
 impl Guard {
-    /// Judges what is there of a text message, masked or not, if it is an event that begins as the remembered one of its side did.
-    /// `None`: it does not, or needs a closer look, by [`Guard::judge`]. To be asked where that would be, for it is quicker.
-    pub fn judge_again(&mut self, from: Side, message: Wire<'_>, extent: Extent, now: Instant) -> Option<Verdict> {
+    /// Judges what is there of a text message, masked or not, if it is an event that begins as the remembered one of its side did:
+    /// it is counted and done with. `None`: it is not, or needs a closer look, and nothing has come of it: [`Guard::judge`] is to be
+    /// shown it, unmasked.
+    pub fn judge_known(&mut self, from: Side, message: Wire<'_>, extent: Extent, now: Instant) -> Option<Verdict> {
         match from {
             Side::Client if self.is_over() || self.awaits_client() => None,
             Side::App if self.is_ended() || self.awaits_app() => None,
-            Side::Client => self.judge_client_again(message, extent, now),
+            Side::Client => self.judge_client_known(message, extent, now),
             Side::App => {
                 let habit = &mut self.habits.app;
                 if !habit.fits(message, self.spaces.changes()) {
@@ -76,7 +77,7 @@ impl Guard {
         }
     }
 
-    fn judge_client_again(&mut self, message: Wire<'_>, extent: Extent, now: Instant) -> Option<Verdict> {
+    fn judge_client_known(&mut self, message: Wire<'_>, extent: Extent, now: Instant) -> Option<Verdict> {
         let habit = &self.habits.client;
         if !habit.fits(message, self.spaces.changes()) {
             return None;
@@ -99,7 +100,7 @@ impl Guard {
         };
         let verdict = match self.meter.take(limits, &self.payer, bounds, bytes, now) {
             Ok(()) => verdict,
-            Err(excess) => self.exceed_again((message, extent, verdict), bounds, &excess, now)?,
+            Err(excess) => self.exceed_known(bounds, &excess, verdict, now)?,
         };
         self.heard = now;
         self.habits.client.count(bytes, matches!(verdict, Verdict::Pass | Verdict::Watch(_)));
@@ -108,16 +109,10 @@ impl Guard {
 
     /// One that would pass and is too much. What it is called is to be told.
     #[cold]
-    fn exceed_again(
-        &mut self,
-        (message, extent, verdict): (Wire<'_>, Extent, Verdict),
-        bounds: Bounds,
-        excess: &Excess,
-        now: Instant,
-    ) -> Option<Verdict> {
-        let mut text = Vec::new();
-        frame::unmask_into(&mut text, message.bytes, message.key, 0);
-        let spoken = Spoken::of_text(text.strip_prefix(b"4")?, extent == Extent::Whole).ok()??;
+    fn exceed_known(&mut self, bounds: Bounds, excess: &Excess, verdict: Verdict, now: Instant) -> Option<Verdict> {
+        let Habit { beginning, length, .. } = self.habits.client;
+        let text = &beginning[1..usize::from(length)];
+        let spoken = Spoken::of_text(text, false).ok()??;
         let (name, _) = spoken.name().ok()??;
         let what: What<'_> = (spoken.namespace, Some((&name, bounds)));
         Some(match self.exceeded(what, excess, now) {

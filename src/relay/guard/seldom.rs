@@ -1,10 +1,10 @@
-//! What few sessions have anything of, and those not for long: kept apart, so that the others have no room set aside for it.
+//! What many sessions never have anything of: kept apart, so that they have no room set aside for it.
 
 use std::ops::{Deref, DerefMut};
 
 use super::{acks::Acks, asked::Asked, notes::Notes};
 
-/// Made when something of it is first written.
+/// Made when something of it is first written, and kept from then on.
 #[derive(Default)]
 pub(super) struct Seldom(Option<Box<Kept>>);
 

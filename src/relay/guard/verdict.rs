@@ -27,7 +27,8 @@ pub struct Seen<'a> {
     /// Its first bytes, unmasked and decoded; all of them when `extent` is `Whole`.
     pub bytes: &'a [u8],
     pub extent: Extent,
-    /// All of it, where that is here but only its first bytes were unmasked.
+    /// All of it, where that is here but only its first bytes were unmasked. [`Guard::judge_known`](super::Guard::judge_known) is
+    /// asked about it before.
     pub wire: Option<Wire<'a>>,
 }
 

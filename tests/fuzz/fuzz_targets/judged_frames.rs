@@ -20,7 +20,7 @@ use sockgate::{
 struct ByLetter;
 
 impl Judge for ByLetter {
-    fn judge_again(&mut self, from: Side, message: Wire<'_>) -> Option<Verdict> {
+    fn judge_known(&mut self, from: Side, message: Wire<'_>) -> Option<Verdict> {
         let bytes: Vec<u8> = message.bytes.iter().zip(message.key.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
         let is_known = bytes.first().is_some_and(|letter| letter % 2 == 0);
         let seen = Seen { from, is_text: true, bytes: &bytes, extent: Extent::Whole, wire: None };

@@ -216,6 +216,21 @@ fn special_bytes_are_seen_wherever_they_stand_in_long_text() {
 }
 
 #[test]
+fn every_byte_is_itself_beside_every_other() {
+    for filler in [b' ', b'!', b'#', b'[', b']', 0x7f] {
+        for length in [0, 7, 8, 9, 16, 23, 64, 79] {
+            for at in 0..=length {
+                for byte in 0..=u8::MAX {
+                    let mut text = [b"[\"", vec![filler; length].as_slice(), b"\"]"].concat();
+                    text.insert(2 + at, byte);
+                    assert_eq!(scan(&text).is_ok(), is_json(&text), "{:?}", String::from_utf8_lossy(&text));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn text_is_quoted() {
     assert_eq!(json::text("a\"\u{1e}é"), "\"a\\\"\\u001eé\"");
 }

@@ -204,6 +204,26 @@ async fn a_session_that_polls_have_opened_meanwhile_is_upgraded_at_the_app() {
 }
 
 #[tokio::test]
+async fn what_a_websocket_says_before_it_takes_over_goes_nowhere_however_well_known_it_is() {
+    let (app, gate) = pair().await;
+    let session = Session::open_as(&gate.client(), None, Some(PAGE)).await;
+    let poll = tokio::spawn(session.poll().send());
+    let mut websocket = session.upgrade().open_well().await;
+    websocket.text("2probe").await;
+    assert_eq!(websocket.next_text().await, "3probe");
+    assert_eq!(joined(poll).await.text(), "6");
+    assert_eq!(session.exchange(&connect("ana")).await, "40{\"sid\":\"public\"}");
+    for _ in 0..2 {
+        assert_eq!(session.exchange("42[\"x\",\"polled\"]").await, "42[\"x\",\"polled\"]");
+    }
+    websocket.text("42[\"x\",\"too early\"]").await;
+    websocket.text("5").await;
+    websocket.text("42[\"x\",\"in time\"]").await;
+    assert_eq!(websocket.next_text().await, "42[\"x\",\"in time\"]");
+    assert!(!heard(&app).concat().contains("too early"), "{:?}", heard(&app));
+}
+
+#[tokio::test]
 async fn a_handshake_is_refused_for_a_moment_after_the_app_could_not_be_dialed() {
     let (app, gate) = pair().await;
     // What clients take for a success, for the gate has not asked yet.

@@ -92,6 +92,28 @@ async fn a_session_has_one_line_a_second_for_each_rule_and_the_rest_is_counted()
 }
 
 #[tokio::test]
+async fn one_too_many_of_the_same_ends_a_session_at_once() {
+    let (app, gate) = {
+        let app = App::start().await;
+        let limits =
+            |settings| judged(settings).set("limit.messages_per_session", "1/1h burst 3").set("limit.abuse", "1/1h burst 1");
+        let gate = before(&app, limits).await;
+        (app, gate)
+    };
+    let mut websocket = open_joined(&gate.client()).await;
+    // CONNECT was the first of three, and one more may be refused.
+    for text in ["42[\"m\",1]", "42[\"m\",2]"] {
+        websocket.text(text).await;
+        assert_eq!(websocket.next_text().await, text);
+    }
+    websocket.text("42[\"m\",3]").await;
+    websocket.text("42[\"m\",4]").await;
+    assert_eq!(websocket.next_text().await, "41");
+    assert_eq!(websocket.close_code().await, Some(4429));
+    assert_eq!(heard(&app), ["40", "42[\"m\",1]", "42[\"m\",2]", "41"]);
+}
+
+#[tokio::test]
 async fn messages_of_every_size_go_both_ways_in_both_versions_of_http() {
     let (_app, gate) = secure_pair(judged).await;
     for client in gate.clients() {

@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use proptest::{prelude::*, sample::select};
 use serde_json::json;
-use sockgate::relay::guard::{Extent, Seen, Side, Verdict};
+use sockgate::relay::{
+    Reason,
+    guard::{Extent, Seen, Side, Verdict, Wire},
+};
 
 use super::stage::{Cut, Stage, person};
 
@@ -21,6 +24,10 @@ size = "40B"
 events = ["told"]
 rate = "2/1s"
 over = "warn"
+[[limit.event]]
+events = ["last"]
+rate = "2/1s"
+over = "close"
 [[access.rule]]
 send = ["admin"]
 needs = { roles = "admin" }
@@ -91,11 +98,13 @@ fn deed() -> impl Strategy<Value = Deed> {
     let event = move || {
         (namespace(), id(), name(), rest()).prop_map(|(namespace, id, name, rest)| format!("42{namespace}{id}[{name}{rest}"))
     };
+    let last = move || namespace().prop_map(|namespace| format!("42{namespace}[\"last\",1]"));
     let right = move || (namespace(), name()).prop_map(|(namespace, name)| format!("42{namespace}[{name},1]"));
     let change = |kind: &'static str| namespace().prop_map(move |namespace| format!("4{kind}{namespace}"));
     prop_oneof![
         8 => right().prop_map(Deed::Client),
         2 => event().prop_map(Deed::Client),
+        1 => last().prop_map(Deed::Client),
         1 => change("0").prop_map(Deed::Client),
         1 => change("1").prop_map(Deed::Client),
         6 => right().prop_map(Deed::App),
@@ -137,7 +146,8 @@ fn play(deeds: &[Deed], cut: Cut, forgets: bool) -> (Vec<String>, String) {
         });
     }
     let page = stage.metrics.page();
-    let is_counted = |line: &&str| line.starts_with("sockgate_packet") || line.starts_with("sockgate_events");
+    let counted = ["sockgate_packet", "sockgate_events", "sockgate_refusals", "sockgate_shadowed"];
+    let is_counted = |line: &&str| counted.iter().any(|name| line.starts_with(name));
     let mut counts: Vec<&str> = page.lines().filter(is_counted).collect();
     counts.sort_unstable();
     (came, counts.join("\n"))
@@ -201,6 +211,40 @@ fn what_is_remembered_is_counted_at_the_next_pause() {
         let line = format!("sockgate_events_total{{event=\"m\",direction=\"{direction}\"}} 2");
         assert!(page.contains(&line), "{page}");
     }
+}
+
+/// Whether an event like this one is known by how it begins.
+fn is_known(stage: &mut Stage, text: &str) -> bool {
+    stage.guard.judge_known(Side::Client, Wire::plain(text.as_bytes()), Extent::Whole, Instant::now()).is_some()
+}
+
+#[test]
+fn what_cannot_be_remembered_leaves_what_is() {
+    let mut stage = Stage::new("", Cut::Whole);
+    stage.join("");
+    let (longest, longer) = (format!("42[\"{}\"]", "n".repeat(26)), format!("42[\"{}\"]", "n".repeat(27)));
+    stage.play(&[("c", "42[\"m\"]", "pass")]);
+    for other in ["42[7]", &longer, "421[\"asks\"]"] {
+        assert_eq!(stage.client(other), "pass");
+        assert!(is_known(&mut stage, "42[\"m\",1]") && !is_known(&mut stage, other), "{other}");
+    }
+    assert_eq!(stage.client(&longest), "pass");
+    assert!(is_known(&mut stage, &longest) && !is_known(&mut stage, "42[\"m\"]"));
+}
+
+#[test]
+fn nothing_is_known_where_something_else_is_due() {
+    let mut stage = Stage::new("", Cut::Whole);
+    stage.join("");
+    stage.play(&[("c", "42[\"m\"]", "pass"), ("c", "451-[\"b\",{\"_placeholder\":true,\"num\":0}]", "pass")]);
+    assert!(!is_known(&mut stage, "42[\"m\"]"), "an attachment is due");
+    stage.client_bytes(b"bytes");
+    assert!(is_known(&mut stage, "42[\"m\"]"));
+    for wrong in ["", "4", "42", "42[\"m", "42[\"n\"]", "42[\"m\"1]", "42[\"m\"", "52[\"m\"]", "b2[\"m\"]"] {
+        assert!(!is_known(&mut stage, wrong), "{wrong}");
+    }
+    stage.end(Reason::Killed);
+    assert!(!is_known(&mut stage, "42[\"m\"]"), "it is over");
 }
 
 #[test]

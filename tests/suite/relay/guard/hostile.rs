@@ -166,7 +166,7 @@ impl World {
         let masked: Vec<u8> = bytes.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
         let is_lent = from == Side::Client && is_text && !is_fragmented && cut.is_multiple_of(2);
         let wire = is_lent.then_some(Wire { bytes: &masked, key });
-        let again = wire.and_then(|wire| self.guard.judge_again(from, wire, Extent::Whole, self.now));
+        let again = wire.and_then(|wire| self.guard.judge_known(from, wire, Extent::Whole, self.now));
         let mut verdict = again.unwrap_or(Verdict::More);
         while upto < bytes.len() && matches!(verdict, Verdict::More) {
             let seen = Seen { from, is_text, bytes: &bytes[..upto], extent: Extent::Begun(length), wire };

@@ -199,7 +199,7 @@ impl Stage {
             let masked: Vec<u8> = bytes.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
             let extent = Extent::Begun(Some(bytes.len() as u64));
             let wire = Wire { bytes: &masked, key };
-            if let Some(verdict) = self.guard.judge_again(from, wire, Extent::Whole, self.now) {
+            if let Some(verdict) = self.guard.judge_known(from, wire, Extent::Whole, self.now) {
                 return self.heard(Some((verdict, b"")));
             }
             let half = &bytes[..bytes.len().div_ceil(2)];

@@ -88,7 +88,12 @@ impl Scanner {
                         Stop::Inside(due) => State::Inside(due),
                         Stop::Short => State::Text,
                     };
+                    // What follows a string is foretold better by itself than among all other bytes.
+                    if let (State::Colon | State::After, Some(byte)) = (self.state, piece.get(at)) {
+                        at += usize::from(self.step(byte)?);
+                    }
                 }
+                State::Whole | State::Fraction if byte.is_ascii_digit() => at += 1,
                 _ => at += usize::from(self.step(byte)?),
             }
         }

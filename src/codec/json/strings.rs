@@ -101,10 +101,10 @@ impl<const MASKED: bool> Piece<'_, MASKED> {
             word ^= u64::from(u32::from_le_bytes(frame::turned(self.key, at as u64))) * REPEATED;
         }
         // Of each byte the highest bit, right up to the first that is set: a borrow spoils only those behind it.
-        let below = |bytes: u64, least: u8| bytes.wrapping_sub(ONES * u64::from(least)) & !bytes;
-        let special =
-            below(word, 0x20) | below(word ^ ONES * u64::from(b'"'), 1) | below(word ^ ONES * u64::from(b'\\'), 1) | word;
-        Some((special & (ONES << 7)).trailing_zeros() as usize / 8)
+        let all = |byte: u8| ONES * u64::from(byte);
+        let below = |word: u64, least: u8| word.wrapping_sub(all(least)) & !word;
+        let special = below(word, b' ') | below(word ^ all(b'"'), 1) | below(word ^ all(b'\\'), 1) | word;
+        Some((special & all(0x80)).trailing_zeros() as usize / 8)
     }
 
     /// How much of `from..upto` is text that means itself, in whole blocks.

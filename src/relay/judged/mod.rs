@@ -8,7 +8,9 @@ mod delivery;
 pub mod desk;
 mod fetch;
 pub mod hearing;
+mod mailbox;
 pub mod opening;
+
 pub mod polling;
 pub mod queue;
 pub mod speaker;

@@ -18,7 +18,8 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
     super::session::{Reason, Session},
-    court::{Bar, Court, Judging},
+    court::{Court, Judging},
+    hearing::Bar,
     terms::{Ended, Moved, Opening, Terms},
     way::{Broken, ControlBudget, Fault, Way},
 };

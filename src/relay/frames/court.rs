@@ -5,23 +5,19 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::{Arc, MutexGuard},
+    sync::Arc,
     task::{Context, Waker},
     time::{Duration, Instant, SystemTime},
 };
 
 use super::{
-    sieve::{self, Judge, Sieve, Sifted},
+    sieve::{self, Sieve},
     words::Words,
 };
 use crate::{
-    codec::{
-        engine::Revision,
-        frame::{self, Header, Opcode, Sender, Walker},
-        json::JsonError,
-    },
+    codec::engine::Revision,
     relay::{
-        guard::{Extent, Guard, Out, Question, Seen, Side, Verdict, Wire},
+        guard::{Out, Question, Side},
         judged::{Judged, app::Stage},
         session::Reason,
     },
@@ -41,23 +37,23 @@ pub struct Judging {
 }
 
 pub(super) struct Court {
-    judged: Arc<Judged>,
-    clerk: Clerk,
+    pub(super) judged: Arc<Judged>,
+    pub(super) clerk: Clerk,
     /// What the messages of each side go through.
-    client: Sieve,
-    app: Sieve,
+    pub(super) client: Sieve,
+    pub(super) app: Sieve,
 }
 
 /// What a court keeps beside the session it judges.
-struct Clerk {
+pub(super) struct Clerk {
     revision: Revision,
     settle: Settle,
     /// The mask of frames toward the app.
     mask: [u8; 4],
     /// The guard's news is the carriage's to deliver.
-    has_say: bool,
+    pub(super) has_say: bool,
     /// There is no app yet: the gate answers what only an app could, and nothing of the client goes on.
-    in_front: bool,
+    pub(super) in_front: bool,
     questions: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Some of them have not been polled yet, or the bell is not listened to yet.
     has_asked: bool,
@@ -66,26 +62,7 @@ struct Clerk {
     /// The guard has ended the session.
     ended: Option<Reason>,
     /// Deadlines may be nearer than they were.
-    has_changed: bool,
-}
-
-/// One direction before the court, for as long as it is polled.
-pub(super) struct Bar<'a> {
-    pub(super) court: &'a mut Court,
-    /// What is to be said on the other direction.
-    pub(super) back: &'a mut Words,
-}
-
-/// The same, while a read is sifted.
-struct Hearing<'a> {
-    judged: &'a Judged,
-    /// Held from the first message of a read to its last, unless the clerk must see to something.
-    guard: Option<MutexGuard<'a, Guard>>,
-    clerk: &'a mut Clerk,
-    from: Side,
-    along: &'a mut Words,
-    back: &'a mut Words,
-    now: Instant,
+    pub(super) has_changed: bool,
 }
 
 impl Court {
@@ -195,7 +172,7 @@ impl Court {
 
 impl Clerk {
     /// Puts the guard's news where it belongs.
-    fn hear(&mut self, judged: &Judged, to_client: &mut Words, to_app: &mut Words) {
+    pub(super) fn hear(&mut self, judged: &Judged, to_client: &mut Words, to_app: &mut Words) {
         if !self.has_say {
             if judged.guard().has_news() {
                 judged.collect();
@@ -229,7 +206,7 @@ impl Clerk {
     }
 
     /// The client has come over: from here on the guard's news is the carriage's, and what polls have not taken comes first.
-    fn take_over(&mut self, judged: &Judged, to_client: &mut Words, to_app: &mut Words) {
+    pub(super) fn take_over(&mut self, judged: &Judged, to_client: &mut Words, to_app: &mut Words) {
         self.has_say = true;
         self.has_changed = true;
         // Polled once more before anything is waited for, so that it listens from here on.
@@ -254,7 +231,7 @@ impl Clerk {
     }
 
     /// The first reason stands.
-    fn end(&mut self, reason: Reason) {
+    pub(super) fn end(&mut self, reason: Reason) {
         self.ended = self.ended.or(Some(reason));
     }
 }
@@ -267,148 +244,8 @@ impl Drop for Court {
     }
 }
 
-impl Bar<'_> {
-    /// Looks at a read of this side. `along` is what is to be said on its way.
-    pub(super) fn sift(&mut self, walker: &mut Walker, bytes: &[u8], (from, along): (Side, &mut Words), now: Instant) -> Sifted {
-        let Court { judged, clerk, client, app } = &mut *self.court;
-        let sieve = match from {
-            Side::Client => client,
-            Side::App => app,
-        };
-        sieve.sift(walker, bytes, &mut Hearing { judged, guard: None, clerk, from, along, back: self.back, now })
-    }
-}
-
-impl Judge for Hearing<'_> {
-    fn judge_known(&mut self, from: Side, message: Wire<'_>) -> Option<Verdict> {
-        if self.clerk.in_front {
-            return None;
-        }
-        let now = self.now;
-        let guard = self.guard();
-        let verdict = guard.judge_known(from, message, Extent::Whole, now)?;
-        if guard.has_news() {
-            self.hear();
-        }
-        Some(verdict)
-    }
-
-    fn judge(&mut self, seen: &Seen<'_>) -> Verdict {
-        let was_in_front = self.clerk.in_front;
-        let now = self.now;
-        let guard = self.guard();
-        let mut verdict = guard.judge(seen, now);
-        let has_news = guard.has_news();
-        let has_come = !self.clerk.has_say && is_small(seen, b"5") && matches!(verdict, Verdict::Pass);
-        if has_come {
-            self.give_back();
-            // Said behind the `5` itself.
-            self.clerk.take_over(self.judged, self.back, self.along);
-        } else if has_news {
-            self.hear();
-        }
-        // Who has been let in may have to be warned soon.
-        self.clerk.has_changed |= seen.from == Side::App && seen.bytes.starts_with(b"40");
-        if was_in_front {
-            verdict = self.stop(seen, verdict);
-        }
-        verdict
-    }
-
-    fn spoilt(&mut self, from: Side, error: JsonError) -> Reason {
-        self.guard().spoilt(from, error)
-    }
-
-    fn grown(&mut self, bytes: u64) {
-        if self.from == Side::Client {
-            let now = self.now;
-            self.guard().grown(bytes, now);
-        }
-    }
-
-    fn lets(&mut self, control: &[u8]) -> bool {
-        if !self.clerk.in_front {
-            return true;
-        }
-        if let Ok(Some(header)) = Header::read(control, Sender::Client) {
-            match header.opcode {
-                Opcode::Ping => {
-                    let mut payload = control[header.size..].to_vec();
-                    header.unmask(&mut payload);
-                    self.back.say(frame::write(Opcode::Pong, &payload, None));
-                }
-                Opcode::Close => self.clerk.end(Reason::ClientClosed),
-                Opcode::Pong | Opcode::Continuation | Opcode::Text | Opcode::Binary => {}
-            }
-        }
-        false
-    }
-
-    fn speak(&mut self) -> Option<Vec<u8>> {
-        let to = opposite(self.from);
-        if !self.along.has_messages() || !self.guard().may_inject(to) {
-            return None;
-        }
-        self.along.next_message()
-    }
-}
-
-impl Hearing<'_> {
-    fn guard(&mut self) -> &mut Guard {
-        let judged = self.judged;
-        self.guard.get_or_insert_with(|| judged.guard())
-    }
-
-    /// The clerk sees to what the guard wants.
-    fn hear(&mut self) {
-        self.give_back();
-        match self.from {
-            Side::Client => self.clerk.hear(self.judged, self.back, self.along),
-            Side::App => self.clerk.hear(self.judged, self.along, self.back),
-        }
-    }
-
-    /// Others may have the guard.
-    fn give_back(&mut self) {
-        if let Some(mut guard) = self.guard.take() {
-            guard.pause();
-        }
-    }
-
-    /// There was no app for what may go on: the gate answers an upgrade itself, and lets a client go that leaves.
-    fn stop(&mut self, seen: &Seen<'_>, verdict: Verdict) -> Verdict {
-        if is_small(seen, b"1") {
-            // The guard lets nobody hear it.
-            self.clerk.end(Reason::ClientClosed);
-            return Verdict::Drop;
-        }
-        match verdict {
-            Verdict::Pass | Verdict::Watch(_) | Verdict::Replace(_) => {}
-            other @ (Verdict::More | Verdict::Drop | Verdict::Break(_)) => return other,
-        }
-        if is_small(seen, b"2probe") && !self.clerk.has_say {
-            // Whoever is woken looks at it.
-            self.give_back();
-            self.back.say(frame::write(Opcode::Text, b"3probe", None));
-            self.judged.let_poll_go();
-        }
-        Verdict::Drop
-    }
-}
-
-impl Drop for Hearing<'_> {
-    fn drop(&mut self) {
-        self.give_back();
-    }
-}
-
-/// Whether this is the whole of what the client says.
-fn is_small(seen: &Seen<'_>, packet: &[u8]) -> bool {
-    seen.from == Side::Client && seen.is_text && seen.extent == Extent::Whole && seen.bytes == packet
-}
-
 /// The side that hears what this one says.
-fn opposite(side: Side) -> Side {
+pub(super) fn opposite(side: Side) -> Side {
     match side {
         Side::Client => Side::App,
         Side::App => Side::Client,

@@ -13,7 +13,8 @@ use tokio::{
 };
 
 use super::{
-    court::{Bar, Court},
+    court::Court,
+    hearing::Bar,
     sieve::{Pass, Sifted},
     words::Words,
 };
